@@ -1,0 +1,182 @@
+"""The arrays that pass between modules: candidates, detections, tracks and frame geometry.
+
+Coordinates carry their frame in their name: `_px` image pixels, `_in` network input pixels,
+`_out` cells of the network's output map. Inside the runtime there is one box format: xyxy,
+image pixels, float32. Coordinates are continuous: pixel (or cell) `i` covers `[i, i + 1)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class FrameTransform:
+    """Axis-aligned map between image pixels and network input pixels; both ways are exact.
+
+    `x_in = x_px * scale_x + offset_x`, and the same for y.
+    """
+
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+    image_width: int
+    image_height: int
+    input_width: int
+    input_height: int
+
+    def points_to_input(self, points_px: FloatArray) -> FloatArray:
+        """Map points (..., 2) from image pixels to network input pixels."""
+        return points_px * self._scale() + self._offset()
+
+    def points_to_image(self, points_in: FloatArray) -> FloatArray:
+        """Map points (..., 2) from network input pixels to image pixels."""
+        return (points_in - self._offset()) / self._scale()
+
+    def vectors_to_image(self, vectors_in: FloatArray) -> FloatArray:
+        """Map displacements (..., 2), which do not feel the offset, to image pixels."""
+        return vectors_in / self._scale()
+
+    def boxes_to_input(self, boxes_px: FloatArray) -> FloatArray:
+        """Map boxes (N, 4) xyxy from image pixels to network input pixels."""
+        return self.points_to_input(boxes_px.reshape(-1, 2, 2)).reshape(-1, 4)
+
+    def boxes_to_image(self, boxes_in: FloatArray) -> FloatArray:
+        """Map boxes (N, 4) xyxy from network input pixels to image pixels."""
+        return self.points_to_image(boxes_in.reshape(-1, 2, 2)).reshape(-1, 4)
+
+    def _scale(self) -> FloatArray:
+        return np.array([self.scale_x, self.scale_y], dtype=np.float32)
+
+    def _offset(self) -> FloatArray:
+        return np.array([self.offset_x, self.offset_y], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the exported graph returns for a batch of B images: K rows each, best score first.
+
+    Attributes:
+        scores: (B, K) float32 in [0, 1].
+        classes: (B, K) int64, index into `ModelSpec.classes`.
+        cells: (B, K, 2) float32, integer peak position x, y in output cells.
+        boxes: (B, K, 4) float32 xyxy in output cells.
+        tracking: (B, K, 2) float32, displacement in output cells from the peak to where the
+            object's centre was in the previous image.
+    """
+
+    scores: FloatArray
+    classes: IntArray
+    cells: FloatArray
+    boxes: FloatArray
+    tracking: FloatArray
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Objects seen in one image, best score first.
+
+    Attributes:
+        boxes: (N, 4) float32 xyxy, image pixels, clipped to the image.
+        scores: (N,) float32 in [0, 1].
+        classes: (N,) int64, index into `ModelSpec.classes`.
+        centers: (N, 2) float32, image pixels, the heatmap peak (the original's `ct`).
+        offsets: (N, 2) float32, image pixels; `centers + offsets` is where the object was in
+            the previous image (the original's `tracking`).
+    """
+
+    boxes: FloatArray
+    scores: FloatArray
+    classes: IntArray
+    centers: FloatArray
+    offsets: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: IntArray | BoolArray | slice) -> Detections:
+        """Rows chosen by an index array, a mask or a slice."""
+        return Detections(**{name: array[index] for name, array in _arrays(self).items()})
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """No objects."""
+        return cls(
+            boxes=np.zeros((0, 4), np.float32),
+            scores=np.zeros(0, np.float32),
+            classes=np.zeros(0, np.int64),
+            centers=np.zeros((0, 2), np.float32),
+            offsets=np.zeros((0, 2), np.float32),
+        )
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """State of all tracks after one image: the visible ones and those kept through a miss.
+
+    Attributes:
+        ids: (N,) int64, positive, unique, never used again until the tracker is reset.
+        boxes: (N, 4) float32 xyxy, image pixels.
+        scores: (N,) float32, score of the last detection taken by the track.
+        classes: (N,) int64, index into `ModelSpec.classes`.
+        centers: (N, 2) float32, image pixels, last (or predicted) heatmap peak.
+        velocities: (N, 2) float32, image pixels per second, of the box centre; zero where the
+            method keeps none.
+        hits: (N,) int64, number of detections taken so far.
+        misses: (N,) int64, images since the last detection; 0 = seen in this image.
+        reported: (N,) bool, True where the track is to be published for this image.
+        detection_indices: (N,) int64, row of this image's Detections, -1 where there is none.
+        prior_weights: (N,) float32 in [0, 1], height of the track's peak in the prior heatmap
+            of the next image; 0 = not drawn.
+    """
+
+    ids: IntArray
+    boxes: FloatArray
+    scores: FloatArray
+    classes: IntArray
+    centers: FloatArray
+    velocities: FloatArray
+    hits: IntArray
+    misses: IntArray
+    reported: BoolArray
+    detection_indices: IntArray
+    prior_weights: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: IntArray | BoolArray | slice) -> Tracks:
+        """Rows chosen by an index array, a mask or a slice."""
+        return Tracks(**{name: array[index] for name, array in _arrays(self).items()})
+
+    @classmethod
+    def empty(cls) -> Tracks:
+        """No tracks."""
+        return cls(
+            ids=np.zeros(0, np.int64),
+            boxes=np.zeros((0, 4), np.float32),
+            scores=np.zeros(0, np.float32),
+            classes=np.zeros(0, np.int64),
+            centers=np.zeros((0, 2), np.float32),
+            velocities=np.zeros((0, 2), np.float32),
+            hits=np.zeros(0, np.int64),
+            misses=np.zeros(0, np.int64),
+            reported=np.zeros(0, np.bool_),
+            detection_indices=np.zeros(0, np.int64),
+            prior_weights=np.zeros(0, np.float32),
+        )
+
+
+def _arrays(rows: Detections | Tracks) -> dict[str, Any]:
+    """Field name -> array; `vars` and not `dataclasses.asdict`, which would copy."""
+    return vars(rows)
