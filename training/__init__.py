@@ -1,0 +1,1 @@
+"""Training of CenterTrack networks: data, targets, losses, loop, export; imports the runtime."""

@@ -1,0 +1,140 @@
+"""Training configuration: one YAML file, `key=value` overrides, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import yaml
+
+_Config = TypeVar('_Config', 'LossWeights', 'TrainConfig')
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term; 0 leaves it out.
+
+    Attributes:
+        hm: focal loss against the labels.
+        ltrb: box edges, L1 in cells.
+        giou: box overlap, 1 - generalised IoU.
+        reg: sub-pixel centre, L1 in cells.
+        tracking: offset to the previous centre, L1 in cells.
+        teacher_hm: stay with what the starting detector says of the current image.
+        teacher_ltrb: the same for its boxes.
+    """
+
+    hm: float = 1.0
+    ltrb: float = 0.1
+    giou: float = 1.0
+    reg: float = 1.0
+    tracking: float = 1.0
+    teacher_hm: float = 1.0
+    teacher_ltrb: float = 0.1
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What `training.train` reads. Paths are relative to the working directory.
+
+    Attributes:
+        name: name of the model, and of the exported files.
+        architecture: see `training.models`.
+        start: folder of the mb3-centernet weights that training starts from.
+        data_root: folder of the data sets (see `training/data`).
+        run: folder for checkpoints and logs.
+        seed: everything random follows from it.
+        input_height, input_width: size of the exported model.
+        training_height, training_width: size of the crops, multiples of 32.
+        still_share: share of still images with simulated motion; the rest is synthetic video.
+        smallest_scale, largest_scale: of the crops, against a letterbox that just fits.
+        steps, batch_size, workers: length, images per step, loader processes.
+        learning_rate: of the new layers; pretrained ones get `pretrained_factor` times as much.
+        warmup_steps: linear warm-up; then the rate falls to zero along a cosine.
+        ema_decay: averaging of the weights that are evaluated and exported.
+        precision: fp32, or bf16 autocast (fp32 weights).
+        save_every, validate_every, log_every: in steps.
+        thresholds: defaults written into the ModelSpec.
+        provenance: source of the starting weights and data, written into the ModelSpec.
+    """
+
+    name: str
+    architecture: str
+    start: str
+    data_root: str
+    run: str
+    licence: str
+    thresholds: dict[str, float]
+    provenance: dict[str, str]
+    seed: int = 1
+    input_height: int = 480
+    input_width: int = 640
+    max_candidates: int = 100
+    training_height: int = 256
+    training_width: int = 320
+    still_share: float = 0.4
+    smallest_scale: float = 0.8
+    largest_scale: float = 2.0
+    steps: int = 4000
+    batch_size: int = 8
+    workers: int = 1
+    learning_rate: float = 1e-3
+    pretrained_factor: float = 0.2
+    weight_decay: float = 1e-4
+    warmup_steps: int = 200
+    gradient_clip: float = 10.0
+    ema_decay: float = 0.998
+    precision: Literal['fp32', 'bf16'] = 'bf16'
+    save_every: int = 200
+    validate_every: int = 400
+    log_every: int = 20
+    losses: LossWeights = field(default_factory=LossWeights)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML file and apply overrides such as `steps=10` or `losses.tracking=2`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: unknown key, missing key or a value of the wrong type.
+    """
+    values = yaml.safe_load(path.read_text(encoding='utf-8'))
+    if not isinstance(values, dict):
+        raise ValueError(f'{path}: expected a mapping, received {type(values).__name__}')
+    for override in overrides:
+        key, separator, text = override.partition('=')
+        if not separator:
+            raise ValueError(f'override: expected key=value, received {override!r}')
+        *parents, last = key.split('.')
+        target = values
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = yaml.safe_load(text)
+    try:
+        values['losses'] = _build(LossWeights, values.get('losses', {}))
+        return _build(TrainConfig, values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def _build(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
+    known = {entry.name for entry in fields(kind)}
+    if unknown := sorted(values.keys() - known):
+        raise ValueError(f'unknown keys {unknown}; known are {sorted(known)}')
+    hints = get_type_hints(kind)
+    return kind(**{name: _converted(name, value, hints[name]) for name, value in values.items()})
+
+
+def _converted(name: str, value: Any, hint: Any) -> Any:
+    if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        return float(value)  # YAML reads 1e-3 as a string
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ValueError(f'{name}: expected one of {get_args(hint)}, received {value!r}')
+        return value
+    hint = get_origin(hint) or hint
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise TypeError(f'{name}: expected {hint.__name__}, received {value!r}')
+    return value

@@ -1,0 +1,182 @@
+"""Checkpoint to ONNX with decoding inside, and the ModelSpec beside it; checked on real frames.
+
+`python -m training.export CHECKPOINT --output models [--video CLIP]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from centertrack_ros.datatypes import Candidates, Image, Tracks
+from centertrack_ros.engines.base import OUTPUTS, Engine, candidates_from_outputs
+from centertrack_ros.engines.onnxruntime import OnnxRuntimeEngine
+from centertrack_ros.model_spec import ModelSpec
+from centertrack_ros.pipeline import TrackingPipeline
+from centertrack_ros.preprocessing import fit_transform, to_input
+from centertrack_ros.rendering import render_prior_heatmap
+from centertrack_ros.tracker import create_tracker
+from training.checkpoint import Checkpoint
+from training.models.decode import TrackerGraph
+
+OPSET = 20
+SAMPLE_CLIP = Path(__file__).parent.parent / 'samples' / 'pets09_s2l1.avi'
+# Largest difference allowed between ONNX Runtime and PyTorch: scores, and cells of 4 pixels.
+TOLERANCES = {'scores': 1e-4, 'cells': 0.0, 'boxes': 1e-2, 'tracking': 1e-2}
+
+
+def export_onnx(graph: TrackerGraph, spec: ModelSpec, path: Path) -> None:
+    """Write `graph` for a batch of one at the size of `spec`."""
+    with warnings.catch_warnings():
+        # The exporter warns of its own deprecated internals and of torchvision being absent.
+        warnings.simplefilter('ignore')
+        logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+        torch.onnx.export(
+            graph.eval(),
+            example_inputs(spec),
+            str(path),
+            dynamo=True,
+            external_data=False,
+            opset_version=OPSET,
+            input_names=['image', 'previous_image', 'prior_heatmap'],
+            output_names=OUTPUTS,
+            verbose=False,
+        )
+
+
+def example_inputs(spec: ModelSpec) -> tuple[Tensor, Tensor, Tensor]:
+    """Black images and an empty prior heatmap of the model's size."""
+    image = torch.zeros(1, spec.input_height, spec.input_width, 3, dtype=torch.uint8)
+    return image, image.clone(), torch.zeros(1, 1, *spec.prior_heatmap_shape)
+
+
+class TorchEngine:
+    """The graph in PyTorch behind the engine contract, to compare with and to evaluate."""
+
+    def __init__(self, graph: TrackerGraph) -> None:
+        self.name = f'pytorch {torch.__version__}'
+        self.device = 'cpu'
+        self._graph = graph.eval()
+
+    def run(
+        self, image: Image, previous_image: Image, prior_heatmap: NDArray[np.float32]
+    ) -> Candidates:
+        """Run the graph; see `engines.base.Engine.run`."""
+        arrays = (image, previous_image, prior_heatmap)
+        with torch.inference_mode():
+            outputs = self._graph(*(torch.from_numpy(array) for array in arrays))
+        return candidates_from_outputs(
+            {name: output.numpy() for name, output in zip(OUTPUTS, outputs, strict=True)}
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def compare(
+    reference: Engine, engine: Engine, spec: ModelSpec, frames: list[Image]
+) -> dict[str, float]:
+    """Largest difference of each output over `frames`, tracked so that the prior is not empty.
+
+    Rows are compared where both scores exceed the detection threshold: below it lie peaks of
+    equal height, whose order is undefined.
+    """
+    tracker = create_tracker(
+        'centertrack',
+        track_threshold=spec.thresholds.track,
+        birth_threshold=spec.thresholds.birth,
+        prior_threshold=spec.thresholds.prior,
+        max_age=0.0,
+        max_age_frames=-1,
+    )
+    pipeline = TrackingPipeline(
+        reference, spec, tracker, detection_threshold=spec.thresholds.detection
+    )
+    worst = dict.fromkeys(TOLERANCES, 0.0)
+    tracks, previous = Tracks.empty(), None
+    for index, frame in enumerate(frames):
+        transform = fit_transform(frame.shape[:2], spec)
+        current = to_input(frame, transform)[None]
+        prior = render_prior_heatmap(tracks, transform, spec)[None, None]
+        inputs = (current, current if previous is None else previous, prior)
+        expected, received = reference.run(*inputs), engine.run(*inputs)
+        rows = expected.scores[0] >= spec.thresholds.detection
+        for name in worst:
+            difference = getattr(expected, name)[0][rows] - getattr(received, name)[0][rows]
+            worst[name] = max(worst[name], float(np.abs(difference).max(initial=0.0)))
+        tracks, previous = pipeline.step(frame, float(index)).tracks, current
+    return worst
+
+
+def read_frames(path: Path, count: int) -> list[Image]:
+    """`count` frames spread over a video.
+
+    Raises:
+        ValueError: the video cannot be read.
+    """
+    capture = cv2.VideoCapture(str(path))
+    total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    frames = []
+    for index in range(total):
+        success, frame = capture.read()
+        if not success:
+            break
+        if index % max(1, total // count) == 0:
+            frames.append(frame)
+    if not frames:
+        raise ValueError(f'{path}: expected a readable video, received no frame')
+    return frames[:count]
+
+
+def main() -> int:
+    """Export a checkpoint; exit code 1 when ONNX Runtime and PyTorch disagree."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('--output', type=Path, default=Path('models'), help='folder')
+    parser.add_argument('--name', help='file name without ending (default: the name in the spec)')
+    parser.add_argument('--video', type=Path, default=SAMPLE_CLIP, help='frames for the check')
+    parser.add_argument('--frames', type=int, default=12, help='how many of them')
+    arguments = parser.parse_args()
+    checkpoint = Checkpoint.load(arguments.checkpoint)
+    name = arguments.name or checkpoint.spec.name
+    provenance = {
+        **checkpoint.spec.provenance,
+        'training_commit': checkpoint.commit,
+        'training_steps': str(checkpoint.step),
+        'seed': str(checkpoint.seed),
+    }
+    spec = replace(checkpoint.spec, name=name, provenance=provenance)
+    graph = TrackerGraph(checkpoint.network(), spec.max_candidates, spec.box)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    # Exported and checked aside: a model that fails the check never replaces a good one.
+    with tempfile.TemporaryDirectory(dir=arguments.output) as folder:
+        path = Path(folder) / f'{name}.onnx'
+        export_onnx(graph, spec, path)
+        engine = OnnxRuntimeEngine(path, spec, device='cpu', threads=0)
+        frames = read_frames(arguments.video, arguments.frames)
+        worst = compare(TorchEngine(graph), engine, spec, frames)
+        for output, difference in worst.items():
+            print(f'{output:10s} max difference {difference:.2e} (at most {TOLERANCES[output]:g})')
+        if any(difference > TOLERANCES[output] for output, difference in worst.items()):
+            print(f'{name}: ONNX Runtime and PyTorch disagree; nothing written', file=sys.stderr)
+            return 1
+        path.replace(arguments.output / path.name)
+    spec.save(arguments.output / f'{name}.json')
+    size = (arguments.output / f'{name}.onnx').stat().st_size / 2**20
+    print(f'{arguments.output / name}.onnx ({size:.1f} MiB) and .json written')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

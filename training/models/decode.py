@@ -1,0 +1,82 @@
+"""From head maps to K candidate rows, inside the graph: what is exported is what is evaluated."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from centertrack_ros.model_spec import BoxKind
+from training.models.layers import gather_cells
+
+# Logit of a cell that is no peak: a score of 2e-9, below every threshold.
+_NO_PEAK = -20.0
+
+
+def candidate_rows(
+    maps: dict[str, Tensor], count: int, box: BoxKind
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The `count` best peaks of every image and what the other heads say there.
+
+    The heatmap is first reduced to its best class at each cell; a peak is a cell that no
+    neighbour exceeds (3x3 maximum). The original suppresses each class by itself and then
+    returns two rows where two classes peak side by side, which to a tracker is one object
+    twice; and suppressing one map instead of 80 takes a tenth of the time.
+
+    Args:
+        maps: head name -> (B, C, h, w); `hm` as logits.
+        count: K.
+        box: `ltrb`: edges measured from the integer cell; `wh`: sizes around cell + `reg`.
+
+    Returns:
+        scores (B, K), classes (B, K) int64, cells (B, K, 2), boxes (B, K, 4) xyxy, tracking
+        (B, K, 2); the last three in output cells.
+    """
+    heatmap = maps['hm']
+    width = heatmap.shape[3]
+    # On logits: the sigmoid is monotonic, and is then needed for K values only.
+    best = heatmap.amax(dim=1, keepdim=True)
+    highest = functional.max_pool2d(best, 3, stride=1, padding=1)
+    peaks = torch.where(best == highest, best, torch.full_like(best, _NO_PEAK))
+    logits, index = torch.topk(peaks.flatten(1), count)
+    row = torch.div(index, width, rounding_mode='floor')
+    cells = torch.stack([index - row * width, row], dim=2).to(heatmap.dtype)
+    return (
+        torch.sigmoid(logits),
+        gather_cells(heatmap, index).argmax(dim=2),
+        cells,
+        _boxes(maps, index, cells, box),
+        gather_cells(maps['tracking'], index),
+    )
+
+
+class TrackerGraph(nn.Module):
+    """The graph that is exported and evaluated: uint8 images in, candidate rows out."""
+
+    def __init__(self, network: nn.Module, max_candidates: int, box: BoxKind) -> None:
+        super().__init__()
+        self.network = network
+        self.max_candidates = max_candidates
+        self.box: BoxKind = box
+
+    def forward(
+        self, image: Tensor, previous_image: Tensor, prior_heatmap: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Images (B, H, W, 3) uint8 BGR, prior (B, 1, H/p, W/p) -> rows of `candidate_rows`."""
+        maps = self.network(to_float(image), to_float(previous_image), prior_heatmap)
+        return candidate_rows(maps, self.max_candidates, self.box)
+
+
+def to_float(image: Tensor) -> Tensor:
+    """uint8 images (B, H, W, 3) to float (B, 3, H, W), values unchanged."""
+    # Cast first: TensorRT's parser refuses to transpose uint8.
+    return image.float().permute(0, 3, 1, 2)
+
+
+def _boxes(maps: dict[str, Tensor], index: Tensor, cells: Tensor, box: BoxKind) -> Tensor:
+    if box == 'ltrb':
+        left_top, right_bottom = gather_cells(maps['ltrb'], index).split(2, dim=2)
+        return torch.cat([cells - left_top, cells + right_bottom], dim=2)
+    half = gather_cells(maps['wh'], index).clamp(min=0) / 2
+    center = cells + gather_cells(maps['reg'], index)
+    return torch.cat([center - half, center + half], dim=2)

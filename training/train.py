@@ -1,0 +1,288 @@
+"""Trains a CenterTrack network.
+
+`python -m training.train --config config/training/mobilenetv3_coco.yaml [key=value ...]`
+
+Ctrl-C saves a checkpoint; the same command with `--resume` goes on from the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from centertrack_ros.model_spec import ModelSpec, Thresholds
+from training.augment import NO_AUGMENTATION, AugmentSettings
+from training.checkpoint import Checkpoint, git_commit
+from training.classes import COCO_CLASSES
+from training.config import TrainConfig, load_config
+from training.data.dataset import NO_NOISE, TrackingDataset, initialize_worker
+from training.data.sources import DataSettings, build_sources
+from training.models.mb3_centernet import load_mb3_centernet
+from training.models.mobilenetv3 import grow_tracker
+from training.objective import Batch, Teacher, objective
+from training.targets import PriorNoise, TargetSettings
+
+VALIDATION_PAIRS = 64
+HEADS = {'hm': len(COCO_CLASSES), 'ltrb': 4, 'reg': 2, 'tracking': 2}
+# Parts that the starting detector does not have; they learn at the full rate.
+NEW_PARTS = ('previous_stem.', 'prior_stem.', 'heads.reg.', 'heads.tracking.')
+
+
+def model_spec(config: TrainConfig) -> ModelSpec:
+    """The ModelSpec of the model that `config` trains."""
+    return ModelSpec(
+        name=config.name,
+        architecture=config.architecture,
+        input_height=config.input_height,
+        input_width=config.input_width,
+        resize='letterbox',
+        stride=4,
+        max_candidates=config.max_candidates,
+        classes=COCO_CLASSES,
+        heads=HEADS,
+        box='ltrb',
+        radius_rule='centertrack',
+        prior_heatmap_stride=4,
+        thresholds=Thresholds(**config.thresholds),
+        licence=config.licence,
+        provenance=config.provenance,
+    )
+
+
+class Trainer:
+    """Everything that changes during a training: network, average, optimiser, step."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.spec = model_spec(config)
+        detector = load_mb3_centernet(Path(config.start))
+        self.teacher = Teacher(detector).to(memory_format=torch.channels_last)
+        network = grow_tracker(detector.requires_grad_(False), self.spec.heads)
+        self.network = network.requires_grad_(True).to(memory_format=torch.channels_last).train()
+        self.average = {name: value.clone() for name, value in network.state_dict().items()}
+        self.optimiser = torch.optim.AdamW(
+            _parameter_groups(self.network, config), weight_decay=config.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
+        self.step = 0
+
+    def _rate(self, step: int) -> float:
+        if step < self.config.warmup_steps:
+            return (step + 1) / self.config.warmup_steps
+        done = (step - self.config.warmup_steps) / max(
+            1, self.config.steps - self.config.warmup_steps
+        )
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        """One optimiser step; returns the terms of the objective.
+
+        Raises:
+            FloatingPointError: the objective is not finite; nothing was changed.
+        """
+        with torch.autocast('cpu', torch.bfloat16, enabled=self.config.precision == 'bf16'):
+            total, terms = objective(self.network, self.teacher, batch, self.config.losses)
+        if not torch.isfinite(total):
+            values = {name: round(float(term), 4) for name, term in terms.items()}
+            raise FloatingPointError(f'step {self.step}: the objective is {total}: {values}')
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        # A young average follows quickly, or it would still hold the start after a short run.
+        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                self.average[name].lerp_(value, 1 - decay)
+        return {'total': total.detach(), **terms}
+
+    @torch.no_grad()
+    def validate(self, loader: DataLoader[Any]) -> dict[str, float]:
+        """Mean terms of the averaged weights, and the tracking error of always answering zero."""
+        raw = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average)
+        self.network.eval()
+        sums: dict[str, float] = {}
+        for batch in loader:
+            _, terms = objective(self.network, self.teacher, batch, self.config.losses)
+            known = batch['tracking_mask'][..., None]
+            still = (batch['tracking'].abs() * known).sum() / (known.sum() * 2).clamp(min=1)
+            for name, term in {**terms, 'tracking_of_zero': still}.items():
+                sums[name] = sums.get(name, 0.0) + float(term) / len(loader)
+        self.network.load_state_dict(raw)
+        self.network.train()
+        return sums
+
+    def checkpoint(self) -> Checkpoint:
+        """The present state."""
+        return Checkpoint(
+            spec=self.spec,
+            weights={name: value.contiguous() for name, value in self.average.items()},
+            step=self.step,
+            seed=self.config.seed,
+            commit=git_commit(),
+            config=asdict(self.config),
+            training_state={
+                'network': self.network.state_dict(),
+                'optimiser': self.optimiser.state_dict(),
+                'schedule': self.schedule.state_dict(),
+                'random': torch.get_rng_state(),
+            },
+        )
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on exactly where `checkpoint` was made.
+
+        Raises:
+            ValueError: it belongs to another training.
+        """
+        changed = {
+            name
+            for name, value in asdict(self.config).items()
+            if checkpoint.config.get(name) != value and name not in ('workers', 'run')
+        }
+        if changed:
+            raise ValueError(
+                f'the checkpoint was made with other values of {sorted(changed)}; resume with the '
+                'same configuration or start a new run'
+            )
+        state = checkpoint.training_state
+        self.network.load_state_dict(state['network'])
+        self.optimiser.load_state_dict(state['optimiser'])
+        self.schedule.load_state_dict(state['schedule'])
+        torch.set_rng_state(state['random'])
+        self.average = {name: value.clone() for name, value in checkpoint.weights.items()}
+        self.step = checkpoint.step
+
+
+def _parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    new, pretrained = [], []
+    for name, parameter in network.named_parameters():
+        (new if name.startswith(NEW_PARTS) else pretrained).append(parameter)
+    return [
+        {'params': new, 'lr': config.learning_rate},
+        {'params': pretrained, 'lr': config.learning_rate * config.pretrained_factor},
+    ]
+
+
+def build_dataset(config: TrainConfig, *, validation: bool) -> TrackingDataset:
+    """Training pairs, or pairs from other seeds without augmentation to validate with."""
+    size = (config.training_height, config.training_width)
+    sources, weights, _ = build_sources(
+        DataSettings(
+            Path(config.data_root),
+            *size,
+            still_share=config.still_share,
+            synthetic_share=1 - config.still_share,
+        )
+    )
+    augmentation = AugmentSettings(
+        smallest_scale=config.smallest_scale, largest_scale=config.largest_scale
+    )
+    return TrackingDataset(
+        sources,
+        weights,
+        length=VALIDATION_PAIRS if validation else config.steps * config.batch_size,
+        seed=config.seed + 1_000_000 if validation else config.seed,
+        targets=TargetSettings(*size, class_count=len(COCO_CLASSES)),
+        augmentation=NO_AUGMENTATION if validation else augmentation,
+        prior_noise=NO_NOISE if validation else PriorNoise(),
+    )
+
+
+def run(config: TrainConfig, *, resume: bool) -> Path:
+    """Train to the end or until Ctrl-C; returns the path of the last checkpoint.
+
+    Raises:
+        FileExistsError: the run folder holds a checkpoint and `resume` is False.
+    """
+    folder = Path(config.run)
+    folder.mkdir(parents=True, exist_ok=True)
+    last = folder / 'last.pt'
+    trainer = Trainer(config)
+    if resume and last.is_file():
+        trainer.resume(Checkpoint.load(last))
+    elif last.is_file():
+        raise FileExistsError(f'{last} exists: add --resume to go on, or choose another run=...')
+    items = range(trainer.step * config.batch_size, config.steps * config.batch_size)
+    batches = DataLoader(
+        build_dataset(config, validation=False),
+        batch_size=config.batch_size,
+        # An item depends on the seed and its number alone, so a resumed run sees what an
+        # uninterrupted one would have seen.
+        sampler=items,
+        num_workers=config.workers,
+        worker_init_fn=initialize_worker,
+    )
+    validation = DataLoader(build_dataset(config, validation=True), batch_size=config.batch_size)
+    with SummaryWriter(str(folder)) as writer:
+        try:
+            _train(trainer, batches, validation, writer, last)
+        except KeyboardInterrupt:
+            tqdm.write('interrupted')
+        finally:
+            trainer.checkpoint().save(last)
+            tqdm.write(f'{last}: step {trainer.step}')
+    return last
+
+
+def _train(
+    trainer: Trainer,
+    batches: DataLoader[Any],
+    validation: DataLoader[Any],
+    writer: SummaryWriter,
+    last: Path,
+) -> None:
+    config = trainer.config
+    progress = tqdm(total=config.steps, initial=trainer.step, unit='step', smoothing=0.05)
+    for batch in batches:
+        terms = trainer.train_step(batch)
+        progress.update()
+        if trainer.step % config.log_every == 0:
+            for name, term in terms.items():
+                writer.add_scalar(f'train/{name}', float(term), trainer.step)
+            shown = {name: f'{float(terms[name]):.3f}' for name in ('total', 'tracking')}
+            progress.set_postfix(shown)
+        if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
+            results = trainer.validate(validation)
+            for name, value in results.items():
+                writer.add_scalar(f'validation/{name}', value, trainer.step)
+            values = '  '.join(f'{name} {value:.3f}' for name, value in results.items())
+            tqdm.write(f'step {trainer.step}  {values}')
+        if trainer.step % config.save_every == 0:
+            trainer.checkpoint().save(last)
+    progress.close()
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('--config', type=Path, required=True)
+    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
+    parser.add_argument('overrides', nargs='*', metavar='key=value')
+    arguments = parser.parse_args()
+    try:
+        run(load_config(arguments.config, arguments.overrides), resume=arguments.resume)
+    except (FileNotFoundError, FileExistsError, ValueError) as error:
+        print(f'training.train: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
