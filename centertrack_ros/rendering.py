@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from centertrack_ros.datatypes import FloatArray, FrameTransform, IntArray, Tracks
 from centertrack_ros.model_spec import ModelSpec, RadiusRule
 
-_MIN_OVERLAP = 0.7
-
 
 def gaussian_radius(
-    heights: NDArray[np.floating[Any]], widths: NDArray[np.floating[Any]], rule: RadiusRule
-) -> IntArray:
-    """Radius of the peaks of boxes with `heights` and `widths` (N,) in cells: (N,) whole cells.
+    heights: NDArray[np.floating[Any]],
+    widths: NDArray[np.floating[Any]],
+    rule: RadiusRule,
+    min_overlap: float = 0.7,
+) -> NDArray[np.float64]:
+    """Radius of the peaks of boxes with `heights` and `widths` (N,): (N,) in the same unit.
 
     CornerNet asks how far both corners may move until the box overlaps the true one by an IoU
-    of only 0.7. Moved together, both inwards, both outwards: three quadratic equations.
+    of only `min_overlap`. Moved together, both inwards, both outwards: three quadratic equations.
 
     `centertrack` takes the larger root and divides by 2 instead of 2a, as `utils/image.py` of
     CenterTrack and CenterNet; its peaks are about 3.4 times as wide, and the released weights
@@ -29,20 +30,26 @@ def gaussian_radius(
     """
     total = np.asarray(heights, np.float64) + np.asarray(widths, np.float64)
     area = np.asarray(heights, np.float64) * np.asarray(widths, np.float64)
-    overlap = _MIN_OVERLAP
     cases = (
-        (1.0, total, area * (1 - overlap) / (1 + overlap), -1.0),
-        (4.0, 2 * total, (1 - overlap) * area, -1.0),
-        (4 * overlap, -2 * overlap * total, (overlap - 1) * area, 1.0),
+        (1.0, total, area * (1 - min_overlap) / (1 + min_overlap), -1.0),
+        (4.0, 2 * total, (1 - min_overlap) * area, -1.0),
+        (4 * min_overlap, -2 * min_overlap * total, (min_overlap - 1) * area, 1.0),
     )
     radii = []
     for a, b, c, exact_sign in cases:
         root = np.sqrt(np.maximum(b * b - 4 * a * c, 0.0))
-        radii.append(
-            (b + root) / 2 if rule == 'centertrack' else (b + exact_sign * root) / (2 * a)
-        )
+        exact = (b + exact_sign * root) / (2 * a)
+        radii.append((b + root) / 2 if rule == 'centertrack' else exact)
     smallest: NDArray[np.float64] = np.minimum.reduce(radii)
-    return np.maximum(smallest, 0.0).astype(np.int64)
+    return smallest
+
+
+def peak_radii(
+    heights: NDArray[np.floating[Any]], widths: NDArray[np.floating[Any]], rule: RadiusRule
+) -> IntArray:
+    """Whole-cell radius (N,) with which boxes of `heights` and `widths` (N,) cells are drawn."""
+    radii = gaussian_radius(np.ceil(heights), np.ceil(widths), rule)
+    return np.maximum(radii, 0.0).astype(np.int64)
 
 
 @lru_cache(maxsize=1024)
@@ -83,10 +90,11 @@ def render_peaks(
         strict=True,
     )
     for (x, y), radius, amplitude in rows:
-        if not (0 <= x < width and 0 <= y < height) or amplitude <= 0:
-            continue
         left, right = min(x, radius), min(width - x, radius + 1)
         top, bottom = min(y, radius), min(height - y, radius + 1)
+        # A centre outside the map is normal, as long as a part of the peak lies inside.
+        if left + right <= 0 or top + bottom <= 0 or amplitude <= 0:
+            continue
         peak = gaussian_kernel(radius)[
             radius - top : radius + bottom, radius - left : radius + right
         ]
@@ -116,7 +124,7 @@ def render_prior_heatmap(tracks: Tracks, transform: FrameTransform, spec: ModelS
     drawn = (sizes > 0).all(axis=1)
     return render_peaks(
         (cells[:, :2] + cells[:, 2:]) / 2,
-        gaussian_radius(np.ceil(sizes[:, 1]), np.ceil(sizes[:, 0]), spec.radius_rule),
+        peak_radii(sizes[:, 1], sizes[:, 0], spec.radius_rule),
         tracks.prior_weights * drawn,
         spec.prior_heatmap_shape,
     )

@@ -31,7 +31,7 @@ from training.checkpoint import Checkpoint
 from training.models.decode import TrackerGraph
 
 OPSET = 20
-SAMPLE_CLIP = Path(__file__).parent.parent / 'samples' / 'pets09_s2l1.avi'
+SAMPLE_CLIP = Path(__file__).parent.parent / 'samples' / 'pets09_s2l1.mp4'
 # Largest difference allowed between ONNX Runtime and PyTorch: scores, and cells of 4 pixels.
 TOLERANCES = {'scores': 1e-4, 'cells': 0.0, 'boxes': 1e-2, 'tracking': 1e-2}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -276,6 +277,9 @@ def main() -> int:
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
     parser.add_argument('overrides', nargs='*', metavar='key=value')
     arguments = parser.parse_args()
+    # A scheduler's polite end, and Ctrl-C where the shell started us in the background.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         run(load_config(arguments.config, arguments.overrides), resume=arguments.resume)
     except (FileNotFoundError, FileExistsError, ValueError) as error:

@@ -1,0 +1,53 @@
+"""What several tests share: the folders, a spec, and the shipped model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from centertrack_ros.model_spec import ModelSpec, Thresholds
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope='session')
+def data_folder() -> Path:
+    """Small recorded references, committed."""
+    return ROOT / 'test' / 'data'
+
+
+@pytest.fixture(scope='session')
+def shared_folder() -> Path:
+    """The reference material beside the checkout; tests that need it are skipped elsewhere."""
+    folder = ROOT.parent / 'shared'
+    if not folder.is_dir():
+        pytest.skip('needs the reference material in ../shared, which is not part of a clone')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def model_path() -> Path:
+    """The shipped default model."""
+    return ROOT / 'models' / 'centertrack_mobilenetv3.onnx'
+
+
+@pytest.fixture
+def spec() -> ModelSpec:
+    """A small valid spec."""
+    return ModelSpec(
+        name='small',
+        architecture='mobilenetv3',
+        input_height=96,
+        input_width=160,
+        resize='letterbox',
+        stride=4,
+        max_candidates=20,
+        classes=('person', 'car'),
+        heads={'hm': 2, 'ltrb': 4, 'reg': 2, 'tracking': 2},
+        box='ltrb',
+        radius_rule='centertrack',
+        prior_heatmap_stride=4,
+        thresholds=Thresholds(detection=0.2, track=0.4, birth=0.45, prior=0.3),
+        licence='Apache-2.0',
+    )

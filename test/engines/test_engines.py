@@ -1,0 +1,124 @@
+"""Every engine fulfils one contract, on the shipped model and real frames."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from centertrack_ros.engines import create_engine
+from centertrack_ros.engines.base import expected_inputs
+from centertrack_ros.model_spec import ModelSpec
+from centertrack_ros.preprocessing import fit_transform, to_input
+from centertrack_ros.rendering import render_peaks
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINES = ['onnxruntime', 'openvino']
+
+
+def _require(name: str) -> None:
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f'{name} is not installed (an optional engine)')
+
+
+@pytest.fixture(scope='module')
+def frames(model_path):
+    spec = ModelSpec.load(model_path)
+    capture = cv2.VideoCapture(str(ROOT / 'samples' / 'pets09_s2l1.mp4'))
+    images = [capture.read()[1] for _ in range(4)]
+    transform = fit_transform(images[0].shape[:2], spec)
+    return [to_input(image, transform)[None] for image in images]
+
+
+@pytest.fixture(scope='module')
+def reference(model_path, frames):
+    spec = ModelSpec.load(model_path)
+    engine = create_engine(model_path, spec, engine='onnxruntime', device='cpu', threads=1)
+    return engine.run(frames[1], frames[0], _prior(spec))
+
+
+def _prior(spec: ModelSpec):
+    height, width = spec.prior_heatmap_shape
+    peaks = np.array([[width * 0.5, height * 0.5], [width * 0.8, height * 0.3]])
+    return render_peaks(peaks, np.array([6, 4]), np.ones(2), (height, width))[None, None]
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_same_rows_as_the_reference(name, model_path, frames, reference):
+    _require(name)
+    spec = ModelSpec.load(model_path)
+    engine = create_engine(model_path, spec, engine=name, device='cpu', threads=1)
+    rows = engine.run(frames[1], frames[0], _prior(spec))
+    for field in ('scores', 'classes', 'cells', 'boxes', 'tracking'):
+        received, expected = getattr(rows, field), getattr(reference, field)
+        assert received.dtype == expected.dtype
+        assert received.shape == expected.shape
+    sure = reference.scores[0] > 0.2
+    assert sure.sum() >= 3
+    np.testing.assert_array_equal(rows.classes[0][sure], reference.classes[0][sure])
+    np.testing.assert_array_equal(rows.cells[0][sure], reference.cells[0][sure])
+    np.testing.assert_allclose(rows.scores[0][sure], reference.scores[0][sure], atol=1e-3)
+    np.testing.assert_allclose(rows.boxes[0][sure], reference.boxes[0][sure], atol=2e-2)
+    np.testing.assert_allclose(rows.tracking[0][sure], reference.tracking[0][sure], atol=2e-2)
+    assert engine.device == 'cpu'
+    assert name in engine.name
+    engine.close()
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_result_survives_the_next_call(name, model_path, frames):
+    _require(name)
+    spec = ModelSpec.load(model_path)
+    engine = create_engine(model_path, spec, engine=name, device='cpu', threads=1)
+    first = engine.run(frames[0], frames[0], _prior(spec))
+    kept = first.boxes.copy()
+    engine.run(frames[3], frames[0], _prior(spec))
+    np.testing.assert_array_equal(first.boxes, kept)
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_model_and_spec_that_differ_are_refused(name, model_path, tmp_path):
+    _require(name)
+    shutil.copy(model_path, tmp_path / 'model.onnx')
+    values = json.loads(model_path.with_suffix('.json').read_text())
+    (tmp_path / 'model.json').write_text(json.dumps({**values, 'input_width': 320}))
+    with pytest.raises(ValueError, match=r'does not fit its ModelSpec.*320') as error:
+        create_engine(
+            tmp_path / 'model.onnx',
+            ModelSpec.load(tmp_path / 'model.json'),
+            engine=name,
+            device='cpu',
+            threads=1,
+        )
+    assert str(values['input_width']) in str(error.value)
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_rubbish_is_refused(name, model_path, tmp_path):
+    _require(name)
+    (tmp_path / 'model.onnx').write_bytes(b'not a model')
+    with pytest.raises(ValueError, match=r'model\.onnx cannot be loaded'):
+        create_engine(tmp_path / 'model.onnx', ModelSpec.load(model_path), engine=name, threads=1)
+
+
+def test_unknown_engine_is_named(model_path):
+    with pytest.raises(ValueError, match="received 'magic'"):
+        create_engine(model_path, ModelSpec.load(model_path), engine='magic', threads=1)
+
+
+def test_missing_gpu_is_said_and_not_replaced_by_the_cpu(model_path):
+    import onnxruntime
+
+    if 'CUDAExecutionProvider' in onnxruntime.get_available_providers():
+        pytest.skip('this onnxruntime can use CUDA')
+    with pytest.raises(RuntimeError, match=r'cuda.*onnxruntime-gpu'):
+        create_engine(model_path, ModelSpec.load(model_path), device='cuda', threads=1)
+
+
+def test_expected_inputs(spec):
+    assert expected_inputs(spec)['prior_heatmap'] == (np.float32, (1, 1, 24, 40))

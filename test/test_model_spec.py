@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from centertrack_ros.model_spec import ModelSpec
+
+
+def test_round_trip(spec, tmp_path):
+    spec.save(tmp_path / 'small.json')
+    assert ModelSpec.load(tmp_path / 'small.onnx') == spec
+    assert spec.prior_heatmap_shape == (24, 40)
+    assert (spec.output_height, spec.output_width) == (24, 40)
+
+
+def test_shipped_models_have_valid_specs(model_path):
+    for path in model_path.parent.glob('*.onnx'):
+        assert ModelSpec.load(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ('change', 'text'),
+    [
+        ({'format': 7}, 'format: expected 1, received 7'),
+        ({'input_width': 100}, 'input_width: expected a positive multiple of 32, received 100'),
+        ({'box': 'circle'}, "box: expected one of .* received 'circle'"),
+        ({'classes': []}, 'classes: expected at least one'),
+        ({'surprise': 1}, "unknown keys \\['surprise'\\]"),
+        ({'thresholds': {'detection': 0.1}}, 'thresholds'),
+        (
+            {'thresholds': {'detection': 2, 'track': 0, 'birth': 0, 'prior': 0}},
+            'thresholds.detection: expected 0 to 1, received 2',
+        ),
+    ],
+)
+def test_wrong_values_are_named(spec, tmp_path, change, text):
+    path = tmp_path / 'model.json'
+    path.write_text(json.dumps({**spec.to_dict(), **change}))
+    with pytest.raises(ValueError, match=text) as error:
+        ModelSpec.load(path)
+    assert str(path) in str(error.value)
+
+
+def test_missing_key_is_named(spec, tmp_path):
+    values = spec.to_dict()
+    del values['stride']
+    (tmp_path / 'model.json').write_text(json.dumps(values))
+    with pytest.raises(ValueError, match='stride'):
+        ModelSpec.load(tmp_path / 'model.json')
+
+
+def test_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'training\.export'):
+        ModelSpec.load(tmp_path / 'nothing.onnx')
+
+
+def test_no_json_is_an_error(tmp_path):
+    (tmp_path / 'model.json').write_text('{')
+    with pytest.raises(ValueError, match='not a valid ModelSpec'):
+        ModelSpec.load(tmp_path / 'model.json')
+
+
+def test_bool_is_no_size(spec):
+    with pytest.raises(ValueError, match='stride'):
+        replace(spec, stride=0)

@@ -1,0 +1,145 @@
+"""The loop on the shipped model and a real clip."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from centertrack_ros.factory import build_pipeline, find_model, update_pipeline
+from centertrack_ros.pipeline import STAGES
+from centertrack_ros.settings import Settings
+
+CLIP = Path(__file__).resolve().parent.parent / 'samples' / 'pets09_s2l1.mp4'
+
+
+@pytest.fixture(scope='module')
+def frames():
+    capture = cv2.VideoCapture(str(CLIP))
+    return [capture.read()[1] for _ in range(6)]
+
+
+@pytest.fixture(scope='module')
+def shared_pipeline():
+    return build_pipeline(Settings.from_mapping({'threads': 1, 'class_filter': ['person']}))
+
+
+@pytest.fixture
+def pipeline(shared_pipeline):
+    shared_pipeline.reset()
+    update_pipeline(shared_pipeline, Settings.from_mapping({'class_filter': ['person']}))
+    return shared_pipeline
+
+
+def _ids(result):
+    return result.tracks.ids[result.tracks.reported].tolist()
+
+
+def test_people_keep_their_ids(pipeline, frames):
+    results = [pipeline.step(frame, index * 0.1) for index, frame in enumerate(frames)]
+    first, last = _ids(results[1]), _ids(results[-1])
+    assert len(first) >= 3
+    assert len(set(first) & set(last)) >= len(first) - 1
+    for result in results:
+        reported = result.tracks[result.tracks.reported]
+        assert len(set(reported.ids.tolist())) == len(reported)
+        assert (reported.classes == 0).all()
+        height, width = frames[0].shape[:2]
+        assert (reported.boxes >= 0).all()
+        assert (reported.boxes <= [width, height, width, height]).all()
+        assert set(result.stage_ms) == set(STAGES)
+        assert result.reset_reason == ''
+
+
+def test_same_input_gives_same_output(pipeline, frames):
+    runs = []
+    for _ in range(2):
+        pipeline.reset()
+        results = [pipeline.step(frame, index * 0.1) for index, frame in enumerate(frames)]
+        runs.append([result.tracks for result in results])
+    for first, second in zip(*runs, strict=True):
+        for name, array in vars(first).items():
+            np.testing.assert_array_equal(array, getattr(second, name))
+
+
+def test_the_loop_feeds_itself(pipeline, frames, monkeypatch):
+    calls = []
+    run = pipeline.engine.run
+    monkeypatch.setattr(
+        pipeline.engine, 'run', lambda *inputs: calls.append(inputs) or run(*inputs)
+    )
+    for index, frame in enumerate(frames[:3]):
+        pipeline.step(frame, index * 0.1)
+    # The first image stands for its own previous one, and nothing is known.
+    np.testing.assert_array_equal(calls[0][1], calls[0][0])
+    assert not calls[0][2].any()
+    assert calls[1][1] is calls[0][0]
+    assert calls[2][1] is calls[1][0]
+    assert calls[2][2].max() == 1.0
+
+
+@pytest.mark.parametrize(
+    ('stamp', 'scale', 'reason'),
+    [
+        (-5.0, 1.0, 'time went back by 5.200 s'),
+        (60.0, 1.0, r'no image for 59.800 s \(max_gap 2 s\)'),
+        (0.3, 0.5, 'image size changed from 768x576 to 384x288'),
+    ],
+)
+def test_resets(pipeline, frames, stamp, scale, reason):
+    for index, frame in enumerate(frames[:3]):
+        pipeline.step(frame, index * 0.1)
+    result = pipeline.step(cv2.resize(frames[3], None, fx=scale, fy=scale), stamp)
+    assert re.fullmatch(reason, result.reset_reason)
+    assert sorted(_ids(result)) == list(range(1, len(_ids(result)) + 1))
+    assert pipeline.step(cv2.resize(frames[4], None, fx=scale, fy=scale), stamp + 0.1)
+
+
+def test_equal_stamps_are_no_reset(pipeline, frames):
+    first = pipeline.step(frames[0], 1.0)
+    again = pipeline.step(frames[0], 1.0)
+    assert again.reset_reason == ''
+    assert set(_ids(first)) <= set(again.tracks.ids.tolist())
+
+
+def test_a_bad_image_leaves_the_state_alone(pipeline, frames):
+    pipeline.step(frames[0], 0.0)
+    before = _ids(pipeline.step(frames[1], 0.1))
+    with pytest.raises(ValueError, match='expected shape'):
+        pipeline.step(frames[0][..., 0], 0.2)
+    after = _ids(pipeline.step(frames[2], 0.2))
+    assert set(before) & set(after)
+
+
+def test_black_image_has_no_tracks(pipeline):
+    result = pipeline.step(np.zeros((480, 640, 3), np.uint8), 0.0)
+    assert len(result.detections) == 0
+    assert len(result.tracks) == 0
+
+
+def test_live_settings_keep_the_tracks(pipeline, frames):
+    for index, frame in enumerate(frames[:3]):
+        ids = _ids(pipeline.step(frame, index * 0.1))
+    update_pipeline(
+        pipeline, Settings.from_mapping({'class_filter': ['person'], 'track_threshold': 0.35})
+    )
+    assert set(ids) & set(_ids(pipeline.step(frames[3], 0.3)))
+    update_pipeline(pipeline, Settings.from_mapping({'class_filter': ['car']}))
+    assert len(pipeline.step(frames[4], 0.4).detections) == 0
+
+
+def test_unknown_class_is_named_and_nothing_changed(pipeline):
+    before = pipeline.class_indices
+    with pytest.raises(ValueError, match="'unicorn'"):
+        update_pipeline(pipeline, Settings.from_mapping({'class_filter': ['unicorn']}))
+    assert pipeline.class_indices is before
+
+
+def test_unknown_model_lists_the_shipped_ones():
+    with pytest.raises(FileNotFoundError, match='centertrack_mobilenetv3'):
+        find_model('nothing')
+    with pytest.raises(FileNotFoundError, match=r'gone\.onnx'):
+        find_model('/gone.onnx')

@@ -1,0 +1,94 @@
+"""A network leaves PyTorch and says the same in ONNX Runtime."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from centertrack_ros.engines.onnxruntime import OnnxRuntimeEngine
+from centertrack_ros.model_spec import ModelSpec
+from training import export
+from training.checkpoint import Checkpoint
+from training.export import TOLERANCES, TorchEngine, compare, export_onnx, read_frames
+from training.models import build_network
+from training.models.decode import TrackerGraph
+
+CLIP = Path(__file__).resolve().parents[2] / 'samples' / 'pets09_s2l1.mp4'
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    spec = ModelSpec.from_dict(
+        {
+            'format': 1,
+            'name': 'tiny',
+            'architecture': 'mobilenetv3',
+            'input_height': 96,
+            'input_width': 128,
+            'resize': 'letterbox',
+            'stride': 4,
+            'max_candidates': 10,
+            'classes': ['person', 'car'],
+            'heads': {'hm': 2, 'ltrb': 4, 'reg': 2, 'tracking': 2},
+            'box': 'ltrb',
+            'radius_rule': 'centertrack',
+            'prior_heatmap_stride': 4,
+            'thresholds': {'detection': 0.1, 'track': 0.2, 'birth': 0.2, 'prior': 0.2},
+            'licence': 'Apache-2.0',
+        }
+    )
+    network = build_network(spec)
+    # All paths must have an effect, or their export would not be tested.
+    for part in (network.previous_stem, network.prior_stem):
+        torch.nn.init.normal_(part.weight, std=0.5)
+    path = tmp_path_factory.mktemp('run') / 'tiny.pt'
+    Checkpoint(spec, network.state_dict(), 3, 1, 'abc', {}, {}).save(path)
+    return path
+
+
+def test_onnx_equals_pytorch(checkpoint, tmp_path):
+    loaded = Checkpoint.load(checkpoint)
+    graph = TrackerGraph(loaded.network(), loaded.spec.max_candidates, loaded.spec.box)
+    export_onnx(graph, loaded.spec, tmp_path / 'tiny.onnx')
+    engine = OnnxRuntimeEngine(tmp_path / 'tiny.onnx', loaded.spec, device='cpu', threads=1)
+    reference = TorchEngine(graph)
+    worst = compare(reference, engine, loaded.spec, read_frames(CLIP, 4))
+    for name, difference in worst.items():
+        assert difference <= TOLERANCES[name], name
+    # Every input reaches the outputs.
+    generator = np.random.default_rng(0)
+    image, other = generator.integers(0, 255, (2, 1, 96, 128, 3), dtype=np.uint8)
+    empty, full = np.zeros((1, 1, 24, 32), np.float32), np.ones((1, 1, 24, 32), np.float32)
+    base = engine.run(image, image, empty).boxes
+    assert np.abs(engine.run(image, other, empty).boxes - base).max() > 1e-4
+    assert np.abs(engine.run(image, image, full).boxes - base).max() > 1e-4
+
+
+def test_command_writes_model_and_spec(checkpoint, tmp_path, monkeypatch, capsys):
+    arguments = ['export', str(checkpoint), '--output', str(tmp_path), '--video', str(CLIP)]
+    monkeypatch.setattr(sys, 'argv', [*arguments, '--frames', '2'])
+    assert export.main() == 0
+    assert 'max difference' in capsys.readouterr().out
+    spec = ModelSpec.load(tmp_path / 'tiny.onnx')
+    assert spec.provenance['training_steps'] == '3'
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['tiny.json', 'tiny.onnx']
+
+
+def test_disagreement_writes_nothing(checkpoint, tmp_path, monkeypatch, capsys):
+    arguments = ['export', str(checkpoint), '--output', str(tmp_path), '--video', str(CLIP)]
+    monkeypatch.setattr(sys, 'argv', [*arguments, '--frames', '2'])
+    monkeypatch.setitem(export.TOLERANCES, 'scores', -1.0)
+    assert export.main() == 1
+    assert 'disagree' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rubbish_is_no_checkpoint(tmp_path):
+    torch.save({'state_dict': {}}, tmp_path / 'other.pt')
+    with pytest.raises(ValueError, match='not a centertrack_ros checkpoint'):
+        Checkpoint.load(tmp_path / 'other.pt')

@@ -1,0 +1,126 @@
+"""Short real trainings from the published weights on the real data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from training import train
+from training.checkpoint import Checkpoint
+from training.config import load_config
+
+CONFIG = Path(__file__).resolve().parents[2] / 'config' / 'training' / 'mobilenetv3_coco.yaml'
+
+
+def _config(shared_folder: Path, run: Path, *overrides: str):
+    return load_config(
+        CONFIG,
+        [
+            f'start={shared_folder}/weights/mb3_centernet',
+            f'data_root={shared_folder}/data',
+            f'run={run}',
+            'training_height=96',
+            'training_width=128',
+            'steps=4',
+            'batch_size=2',
+            'workers=0',
+            'warmup_steps=1',
+            'precision=fp32',
+            'validate_every=1000',
+            'log_every=1',
+            *overrides,
+        ],
+    )
+
+
+@pytest.fixture(autouse=True)
+def _small_validation(monkeypatch):
+    monkeypatch.setattr(train, 'VALIDATION_PAIRS', 2)
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(shared_folder, tmp_path, monkeypatch):
+    whole = Checkpoint.load(train.run(_config(shared_folder, tmp_path / 'a'), resume=False))
+
+    step = train.Trainer.train_step
+
+    def interrupted(self, batch):
+        if self.step == 2:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    config = _config(shared_folder, tmp_path / 'b')
+    monkeypatch.setattr(train.Trainer, 'train_step', interrupted)
+    half = Checkpoint.load(train.run(config, resume=False))
+    monkeypatch.setattr(train.Trainer, 'train_step', step)
+    resumed = Checkpoint.load(train.run(config, resume=True))
+
+    assert (half.step, resumed.step) == (2, 4)
+    assert whole.spec == resumed.spec == train.model_spec(config)
+    for name, value in whole.weights.items():
+        torch.testing.assert_close(resumed.weights[name], value, rtol=0, atol=0)
+    assert any((tmp_path / 'a').glob('events.out.tfevents*'))
+
+
+def test_one_batch_is_learnt(shared_folder, tmp_path):
+    config = _config(shared_folder, tmp_path, 'steps=12', 'learning_rate=5e-4')
+    trainer = train.Trainer(config)
+    dataset = train.build_dataset(config, validation=False)
+    batch = torch.utils.data.default_collate([dataset[0], dataset[1]])
+    totals = [float(trainer.train_step(batch)['total']) for _ in range(12)]
+    assert totals[-1] < 0.9 * totals[0]
+
+
+def test_new_inputs_and_heads_move_away_from_zero(shared_folder, tmp_path):
+    config = _config(shared_folder, tmp_path)
+    trainer = train.Trainer(config)
+    dataset = train.build_dataset(config, validation=False)
+    for first in (0, 2, 4):
+        items = [dataset[first], dataset[first + 1]]
+        trainer.train_step(torch.utils.data.default_collate(items))
+    for name in ('previous_stem.weight', 'prior_stem.weight', 'heads.tracking.pointwise.weight'):
+        assert trainer.network.state_dict()[name].abs().sum() > 0
+
+
+def test_non_finite_objective_stops(shared_folder, tmp_path):
+    config = _config(shared_folder, tmp_path)
+    trainer = train.Trainer(config)
+    dataset = train.build_dataset(config, validation=False)
+    batch = torch.utils.data.default_collate([dataset[0], dataset[1]])
+    batch['prior_heatmap'] = batch['prior_heatmap'] * float('nan')
+    before = trainer.network.state_dict()['stem.weight'].clone()
+    with pytest.raises(FloatingPointError, match='step 0'):
+        trainer.train_step(batch)
+    torch.testing.assert_close(trainer.network.state_dict()['stem.weight'], before)
+
+
+def test_a_run_is_not_overwritten(shared_folder, tmp_path):
+    config = _config(shared_folder, tmp_path, 'steps=1')
+    train.run(config, resume=False)
+    with pytest.raises(FileExistsError, match='--resume'):
+        train.run(config, resume=False)
+    with pytest.raises(ValueError, match='learning_rate'):
+        train.run(_config(shared_folder, tmp_path, 'steps=1', 'learning_rate=0.5'), resume=True)
+
+
+@pytest.mark.parametrize(
+    ('override', 'text'),
+    [
+        ('stepz=3', "unknown keys \\['stepz'\\]"),
+        ('steps=many', "steps: expected int, received 'many'"),
+        ('precision=fp8', "precision: expected one of .* received 'fp8'"),
+        ('losses.magic=1', "unknown keys \\['magic'\\]"),
+        ('steps', 'expected key=value'),
+    ],
+)
+def test_wrong_configurations_are_named(override, text):
+    with pytest.raises(ValueError, match=text):
+        load_config(CONFIG, [override])
+
+
+def test_overrides():
+    config = load_config(CONFIG, ['learning_rate=2e-4', 'losses.tracking=2'])
+    assert config.learning_rate == 2e-4
+    assert config.losses.tracking == 2.0
+    assert config.losses.reg == 1.0

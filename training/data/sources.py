@@ -1,0 +1,148 @@
+"""Builds the project's own mix of training sources from the folders of the data root."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.data.backgrounds import GroundBackgrounds, MixedBackgrounds, PhotoBackgrounds
+from training.data.coco_video import CocoVideoSource
+from training.data.cutouts import (
+    CutoutLibrary,
+    coco_polygon_entries,
+    numbered_mask_entries,
+    person_crop_entries,
+)
+from training.data.images import ImageCache
+from training.data.labels import PairSource
+from training.data.mask_folder import PENN_FUDAN_COMPLETE, MaskFolderSource
+from training.data.mosaic import MosaicSource
+from training.data.synthetic import SyntheticSettings, SyntheticSource
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the data lie and how they are mixed.
+
+    Attributes:
+        root: folder with `coco128` and `cutouts`.
+        input_height, input_width: pixels of the network input; synthetic frames have this size.
+        splits: the image sets of `coco128` to use; cut-outs come from `train2017` only, the
+            other one has no polygons.
+        still_share, synthetic_share: weights of pairs of stills and of synthetic scenes.
+        mosaic_share: share of mosaics among the stills.
+        street_share: share of Penn-Fudan's photos among the stills.
+        max_things: most things in a synthetic scene.
+        max_frame_distance: frames of a pair are nearer than this.
+    """
+
+    root: Path
+    input_height: int
+    input_width: int
+    splits: tuple[str, ...] = ('train2017',)
+    still_share: float = 0.4
+    synthetic_share: float = 0.6
+    mosaic_share: float = 0.3
+    street_share: float = 0.15
+    max_things: int = 25
+    max_frame_distance: int = 3
+
+
+def build_sources(
+    settings: DataSettings,
+) -> tuple[list[PairSource], list[float], tuple[str, ...]]:
+    """Sources, their weights, and the class names in the order of COCO's category ids."""
+    cache = ImageCache()
+    coco = settings.root / 'coco128'
+    class_names = category_names(coco / 'annotations' / f'instances_{settings.splits[0]}.json')
+    stills = [
+        CocoVideoSource(
+            coco / 'annotations' / f'instances_{split}.json',
+            coco / 'images' / split,
+            class_names,
+            max_frame_distance=settings.max_frame_distance,
+            cache=cache,
+        )
+        for split in settings.splits
+    ]
+    streets = settings.root / 'cutouts' / 'penn_fudan'
+    size = (settings.input_height, settings.input_width)
+    images = sum(len(source) for source in stills)
+    plain_share = 1 - settings.mosaic_share - settings.street_share
+    shares: list[tuple[PairSource, float]] = [
+        *((source, plain_share * len(source) / images) for source in stills),
+        (MosaicSource(stills[0], *size), settings.mosaic_share),
+        (
+            MaskFolderSource(streets, class_names, PENN_FUDAN_COMPLETE, cache=cache),
+            settings.street_share,
+        ),
+    ]
+    sources = [source for source, _ in shares]
+    weights = [settings.still_share * share for _, share in shares]
+    if settings.synthetic_share > 0:
+        sources.append(build_synthetic(settings, stills[0], class_names, cache))
+        weights.append(settings.synthetic_share)
+    return sources, weights, class_names
+
+
+def build_synthetic(
+    settings: DataSettings,
+    photos: CocoVideoSource,
+    class_names: tuple[str, ...],
+    cache: ImageCache,
+) -> SyntheticSource:
+    """Synthetic scenes before wide photos of COCO and Penn-Fudan and on ground planes."""
+    complete = MaskFolderSource(
+        settings.root / 'cutouts' / 'penn_fudan',
+        class_names,
+        PENN_FUDAN_COMPLETE,
+        only_complete=True,
+        cache=cache,
+    )
+    backgrounds = MixedBackgrounds(
+        [
+            PhotoBackgrounds(photos),
+            PhotoBackgrounds(complete, largest_share=1.0, tallest_person=1.0),
+            GroundBackgrounds(photos),
+        ],
+        [0.4, 0.12, 0.48],
+    )
+    return SyntheticSource(
+        build_library(settings.root, class_names),
+        backgrounds,
+        class_names,
+        SyntheticSettings(
+            height=settings.input_height,
+            width=settings.input_width,
+            max_things=settings.max_things,
+            max_frame_distance=settings.max_frame_distance,
+        ),
+    )
+
+
+def build_library(root: Path, class_names: tuple[str, ...]) -> CutoutLibrary:
+    """All cut-outs of the data root.
+
+    The walkers of Penn-Fudan weigh more: they are what trackers see, while Clothing Co-Parsing
+    is people who pose.
+    """
+    coco = root / 'coco128'
+    return CutoutLibrary(
+        [
+            *person_crop_entries(root / 'cutouts' / 'clothing_co_parsing'),
+            *numbered_mask_entries(root / 'cutouts' / 'penn_fudan', weight=3.0),
+            *coco_polygon_entries(
+                coco / 'annotations' / 'instances_train2017.json',
+                coco / 'images' / 'train2017',
+                class_names,
+            ),
+        ]
+    )
+
+
+def category_names(annotation_path: Path) -> tuple[str, ...]:
+    """Names of a COCO file's categories in the order of their ids."""
+    content = json.loads(annotation_path.read_text(encoding='utf-8'))
+    ordered = sorted(content['categories'], key=lambda category: category['id'])
+    return tuple(category['name'] for category in ordered)
