@@ -1,0 +1,36 @@
+# Everything runs from .venv, which `make setup` makes; nothing has to be activated or sourced.
+PYTHON ?= python3
+VENV := .venv/bin
+DEMO_CLIP := samples/pets09_s2l1.mp4
+DEMO_OUT := out/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo test lint bench clean
+
+help:  ## show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup:  ## make or update .venv: packages, ROS 2 from wheels, vision_msgs
+	@$(PYTHON) scripts/setup_environment.py
+
+setup-test:  ## the same, and what tests and training need
+	@$(PYTHON) scripts/setup_environment.py --tests
+
+demo: setup  ## play a sample clip through the real node; results in out/demo
+	$(VENV)/python -m centertrack_ros.replay.make_bag --force $(DEMO_CLIP) $(DEMO_OUT)/bag
+	$(VENV)/python -m centertrack_ros.replay $(DEMO_OUT)/bag --output $(DEMO_OUT) --mode live --rate 1 --video
+
+test: lint  ## linters, type check, and all tests
+	$(VENV)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: setup-test  ## ruff and mypy
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+
+bench: setup-test  ## time of each stage on this machine
+	$(VENV)/python -m benchmarks.pipeline
+
+clean:  ## remove what the other targets made, .venv too
+	rm -rf .venv out build install log .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
