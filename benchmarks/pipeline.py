@@ -1,0 +1,179 @@
+"""Time of each stage of the whole step on a video: `python -m benchmarks.pipeline`.
+
+The project's aim: everything but the network takes at most 15 % of the network's time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from centertrack_ros.datatypes import Tracks
+from centertrack_ros.factory import build_pipeline
+from centertrack_ros.pipeline import STAGES, TrackingPipeline
+from centertrack_ros.replay.evaluation import load_ground_truth
+from centertrack_ros.replay.records import FrameRecord, ReplayRun
+from centertrack_ros.replay.sources import Source, open_source
+from centertrack_ros.replay.summary import environment
+from centertrack_ros.settings import Settings
+
+DEFAULT_VIDEO = Path(__file__).resolve().parent.parent / 'samples' / 'pets09_s2l1.mp4'
+WARM_UP_IMAGES = 5
+AIM_PERCENT = 15.0
+
+Message = Callable[[Tracks, int], object]
+
+
+def message_builder(classes: tuple[str, ...]) -> Message | None:
+    """Builds the ROS message of an image's tracks; None where there is no ROS."""
+    try:
+        from std_msgs.msg import Header
+
+        from centertrack_ros.ros.messages import tracks_to_msg
+    except ImportError:
+        return None
+
+    def build(tracks: Tracks, stamp_ns: int) -> object:
+        header = Header(frame_id='camera')
+        header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+        return tracks_to_msg(tracks, header, classes)
+
+    return build
+
+
+def measure(
+    pipeline: TrackingPipeline, source: Source, limit: int
+) -> tuple[ReplayRun, list[float]]:
+    """Run the loop over a recording.
+
+    Returns:
+        The run, and milliseconds of message building for each image (empty without ROS).
+    """
+    build = message_builder(pipeline.spec.classes)
+    records: list[FrameRecord] = []
+    message_ms: list[float] = []
+    for index, frame in enumerate(source):
+        if limit and index == limit + WARM_UP_IMAGES:
+            break
+        start = time.perf_counter()
+        result = pipeline.step(frame.image, frame.stamp)
+        stepped = time.perf_counter()
+        if build is not None:
+            build(result.tracks, frame.stamp_ns)
+            message_ms.append((time.perf_counter() - stepped) * 1e3)
+        records.append(
+            FrameRecord(
+                frame.stamp_ns,
+                frame.frame_id,
+                result.tracks[result.tracks.reported],
+                (stepped - start) * 1e3,
+                result.stage_ms,
+            )
+        )
+    run = ReplayRun('offline', records, 1.0, pipeline.engine.name, pipeline.engine.device, {})
+    return run, message_ms
+
+
+def figures(run: ReplayRun, message_ms: list[float]) -> dict[str, Any]:
+    """Medians per stage, their sum, and what they come to against the network's."""
+    rows = run.records[WARM_UP_IMAGES:]
+    stage_ms = {
+        stage: float(np.median([record.stage_ms[stage] for record in rows])) for stage in STAGES
+    }
+    if message_ms:
+        stage_ms['message'] = float(np.median(message_ms[WARM_UP_IMAGES:]))
+    others = sum(value for stage, value in stage_ms.items() if stage != 'network')
+    whole_ms = [record.latency_ms or 0.0 for record in rows]
+    if message_ms:
+        whole_ms = list(np.add(whole_ms, message_ms[WARM_UP_IMAGES:]))
+    return {
+        'engine': run.engine,
+        'device': run.device,
+        'images': len(rows),
+        'tracks_per_image': round(float(np.mean([len(record.tracks) for record in rows])), 2),
+        'stage_ms': {stage: round(value, 3) for stage, value in stage_ms.items()},
+        'others_ms': round(others, 3),
+        'others_percent_of_network': round(100.0 * others / stage_ms['network'], 2),
+        'step_ms': round(float(np.median(whole_ms)), 3),
+        'images_per_second': round(1e3 / float(np.mean(whole_ms)), 2),
+    }
+
+
+def print_table(results: list[dict[str, Any]], source: Source) -> None:
+    """One column per engine."""
+    names = [row['engine'] for row in results]
+    widths = [max(len(name), 10) for name in names]
+
+    def line(title: str, cells: list[str]) -> None:
+        columns = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+        print(f'{title:<26}' + '  '.join(columns))
+
+    print(f'{source.description}, median milliseconds per image')
+    line('', names)
+    for stage in (*STAGES, 'message'):
+        line(
+            stage,
+            [
+                f'{row["stage_ms"][stage]:.3f}' if stage in row['stage_ms'] else 'no ROS'
+                for row in results
+            ],
+        )
+    line('all but the network', [f'{row["others_ms"]:.3f}' for row in results])
+    line('  in % of the network', [f'{row["others_percent_of_network"]:.1f} %' for row in results])
+    line('whole step and message', [f'{row["step_ms"]:.3f}' for row in results])
+    line('images per second', [f'{row["images_per_second"]:.1f}' for row in results])
+    line('tracks per image', [f'{row["tracks_per_image"]:.1f}' for row in results])
+    if 'MOTA' in results[0]:
+        for name in ('MOTA', 'IDF1', 'HOTA'):
+            line(name, [f'{row[name]:.1f}' for row in results])
+
+
+def main() -> int:
+    """Command line; exit code 1 when an engine misses the aim."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--video', type=Path, default=DEFAULT_VIDEO, help='any replay input')
+    parser.add_argument('--ground-truth', type=Path, help='MOT file of the whole video')
+    parser.add_argument('--model', default=Settings().model)
+    parser.add_argument('--engines', nargs='+', default=['auto'], help='one column for each')
+    parser.add_argument('--threads', type=int, default=0, help='of the engine, 0 = all cores')
+    parser.add_argument('--images', type=int, default=0, help='stop after so many, 0 = all')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
+    options = parser.parse_args()
+    if options.ground_truth and options.images:
+        parser.error('--ground-truth needs the whole video: leave out --images')
+    source = open_source(options.video)
+    results = []
+    for engine in options.engines:
+        settings = Settings.from_mapping(
+            {'model': options.model, 'engine': engine, 'threads': options.threads}
+        )
+        pipeline = build_pipeline(settings)
+        run, message_ms = measure(pipeline, source, options.images)
+        result = figures(run, message_ms)
+        if options.ground_truth:
+            truth = load_ground_truth(options.ground_truth, pipeline.spec.classes, ())
+            result |= truth.score(run)
+        pipeline.engine.close()
+        results.append(result)
+    print_table(results, source)
+    if options.json:
+        document = {
+            'benchmark': 'pipeline',
+            'video': source.description,
+            'results': results,
+            'environment': environment(),
+        }
+        options.json.write_text(json.dumps(document, indent=2) + '\n', encoding='utf-8')
+    missed = [row for row in results if row['others_percent_of_network'] > AIM_PERCENT]
+    return 1 if missed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Replay of recordings: sources, offline and live runs, metrics and reports."""

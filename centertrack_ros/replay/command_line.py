@@ -1,0 +1,260 @@
+"""Command line of the replay: `python -m centertrack_ros.replay INPUT --output DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from centertrack_ros.factory import build_pipeline, find_model
+from centertrack_ros.model_spec import ModelSpec
+from centertrack_ros.replay.evaluation import GroundTruth, load_ground_truth
+from centertrack_ros.replay.live import class_ids, live_settings, run_live
+from centertrack_ros.replay.metrics import PERCENTAGES
+from centertrack_ros.replay.mot_files import write_mot
+from centertrack_ros.replay.offline import run_offline
+from centertrack_ros.replay.output import (
+    BAG_FOLDER,
+    METRICS_FILE,
+    OUTPUT_NAMES,
+    REPORT_FILE,
+    TRACKS_FILE,
+    VIDEO_FILE,
+    check_output,
+    staged_output,
+)
+from centertrack_ros.replay.progress import progress_bar
+from centertrack_ros.replay.records import ReplayRun
+from centertrack_ros.replay.report import write_report
+from centertrack_ros.replay.result_bag import write_result_bag
+from centertrack_ros.replay.sources import Source, open_source
+from centertrack_ros.replay.summary import summarize
+from centertrack_ros.replay.video import busiest_image, draw_recording
+from centertrack_ros.settings import Settings, parameters
+
+EXIT_EXPLAINED = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        0 = done, 2 = failed with a line on stderr that says why, 130 = interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    # FFmpeg's own complaints about a broken video would hide the one line that explains it.
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    try:
+        with _terminated_like_interrupted():
+            _replay(options)
+    except KeyboardInterrupt:
+        print('interrupted: no output was written', file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
+        return EXIT_EXPLAINED
+    return 0
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Clean up after SIGTERM as after Ctrl-C: it would leave the node running."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _replay(options: argparse.Namespace) -> None:
+    output: Path = options.output
+    check_output(output)
+    settings = _settings(options)
+    spec = ModelSpec.load(find_model(settings.model))
+    unknown = sorted(set(settings.class_filter) - set(spec.classes))
+    if unknown:
+        raise ValueError(f'classes: {unknown} are unknown to {spec.name}; it has {spec.classes}')
+    source = open_source(options.input, topic=options.topic, fps=options.fps)
+    truth = None
+    if options.gt is not None:
+        truth = load_ground_truth(
+            options.gt, spec.classes, settings.class_filter, options.gt_class
+        )
+        if source.count is not None:
+            truth.check_length(source.count)
+    with staged_output(output) as folder:
+        run = _run(source, settings, mode=options.mode, rate=options.rate)
+        summary = _write_files(folder, source, run, settings, spec, truth, video=options.video)
+    _print_summary(summary, output)
+
+
+def _run(source: Source, settings: Settings, *, mode: str, rate: float | None) -> ReplayRun:
+    if mode == 'live':
+        with progress_bar(source.count, 'playing to the node') as bar:
+            return run_live(source, settings, rate=rate or 1.0, progress=bar.update)
+    pipeline = build_pipeline(settings)
+    spec = pipeline.spec
+    # The first run of a network is slow: the node warms it up too.
+    pipeline.step(np.zeros((spec.input_height, spec.input_width, 3), np.uint8), 0.0)
+    pipeline.reset()
+    try:
+        with progress_bar(source.count, 'tracking') as bar:
+            return run_offline(source, pipeline, bar.update)
+    finally:
+        pipeline.engine.close()
+
+
+def _write_files(
+    folder: Path,
+    source: Source,
+    run: ReplayRun,
+    settings: Settings,
+    spec: ModelSpec,
+    truth: GroundTruth | None,
+    *,
+    video: bool,
+) -> dict[str, Any]:
+    """Write everything into `folder`; returns the document of metrics.json."""
+    write_mot(folder / TRACKS_FILE, [record.boxes() for record in run.records])
+    write_result_bag(folder / BAG_FOLDER, run.records, class_ids(settings, spec))
+    summary = summarize(
+        run,
+        source,
+        settings,
+        spec=spec,
+        scores=None if truth is None else truth.score(run),
+        truth=None if truth is None else {'file': truth.path.name, 'class': truth.class_name},
+    )
+    sample_index = busiest_image(run.records)
+    count = len(run.records) if video else sample_index + 1
+    with progress_bar(count, 'drawing') as bar:
+        sample = draw_recording(
+            source,
+            run.records,
+            spec.classes,
+            sample_index=sample_index,
+            video_path=folder / VIDEO_FILE if video else None,
+            progress=bar.update,
+        )
+    write_report(
+        folder / REPORT_FILE,
+        run,
+        summary,
+        sample=sample,
+        sample_index=sample_index,
+        truth_counts=None if truth is None else [len(frame) for frame in truth.frames],
+    )
+    text = json.dumps(summary, indent=2, ensure_ascii=False)
+    (folder / METRICS_FILE).write_text(text + '\n', encoding='utf-8')
+    return summary
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    file: Path | None = options.params_file
+    settings = Settings() if file is None else Settings.from_yaml(file)
+    changes: dict[str, Any] = {}
+    if options.model is not None:
+        changes['model'] = options.model
+    if options.engine is not None:
+        changes['engine'] = options.engine
+    if options.classes is not None:
+        changes['class_filter'] = tuple(options.classes)
+    settings = replace(settings, **changes)
+    # In a parameter file [''] stands for an empty list, whose type ROS could not tell.
+    names = tuple(name for name in settings.class_filter if name)
+    settings = replace(settings, class_filter=names)
+    return live_settings(settings) if options.mode == 'live' else settings
+
+
+def _print_summary(summary: Mapping[str, Any], output: Path) -> None:
+    latency = summary['latency_ms']
+    stages = {name: value for name, value in summary['stage_ms'].items() if value is not None}
+    lines = {
+        'input': f'{summary["input"]}, {summary["frames"]} images',
+        'tracks': f'{summary["tracks"]} ids, {summary["boxes"]} boxes',
+        'speed': f'{summary["fps"]:.1f} images per second with {summary["engine"]}',
+        'latency': ', '.join(
+            f'{name} {"-" if value is None else f"{value:.1f} ms"}'
+            for name, value in latency.items()
+        ),
+        'stages': ', '.join(f'{name} {value:.2f} ms' for name, value in stages.items()) or '-',
+        'dropped': f'{summary["dropped"]} images',
+    }
+    if 'MOTA' in summary:
+        scores = [f'{name} {summary[name]:.1f}' for name in PERCENTAGES]
+        scores += [f'{name} {summary[name]}' for name in ('IDSW', 'FP', 'FN')]
+        lines['metrics'] = ', '.join(scores)
+    for name in OUTPUT_NAMES:
+        if (output / name).exists():
+            lines[f'-> {name}'] = str(output / name)
+    width = max(map(len, lines))
+    for name, text in lines.items():
+        print(f'{name:<{width}}  {text}')
+
+
+def _parser() -> argparse.ArgumentParser:
+    engines = next(row.choices for row in parameters() if row.name == 'engine')
+    parser = argparse.ArgumentParser(
+        prog='python -m centertrack_ros.replay',
+        description='Track a recording and report how well and how fast.',
+    )
+    parser.add_argument(
+        'input',
+        type=Path,
+        metavar='INPUT',
+        help='rosbag2, video file, image folder or MOT sequence folder',
+    )
+    parser.add_argument('--output', type=Path, required=True, metavar='DIR')
+    parser.add_argument(
+        '--mode',
+        choices=('offline', 'live'),
+        default='offline',
+        help='offline: every image, as fast as possible, the same result every time; live: '
+        'through DDS and the real node at the recorded rate',
+    )
+    parser.add_argument(
+        '--rate', type=_rate, metavar='R', help='live: speed relative to the recording, default 1'
+    )
+    parser.add_argument('--gt', type=Path, metavar='FILE', help='ground truth, a MOT text file')
+    parser.add_argument(
+        '--gt-class', metavar='NAME', help='class of the ground truth, default person'
+    )
+    parser.add_argument('--model', metavar='M', help='name of a shipped model, or an .onnx file')
+    parser.add_argument('--engine', choices=engines)
+    parser.add_argument(
+        '--classes', nargs='+', metavar='NAME', help='classes to track, default all of the model'
+    )
+    parser.add_argument(
+        '--params-file', type=Path, metavar='F', help='parameters of the node as YAML'
+    )
+    parser.add_argument('--video', action='store_true', help=f'write {VIDEO_FILE} too')
+    parser.add_argument('--topic', metavar='T', help='image topic of a bag with several')
+    parser.add_argument(
+        '--fps', type=float, metavar='F', help='images per second of a video or folder'
+    )
+    return parser
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f'expected more than 0, received {text}')
+    return value
