@@ -1,0 +1,1 @@
+"""The node and its parts: the only place that imports ROS."""

@@ -1,0 +1,86 @@
+"""What the node publishes for each image and for each model."""
+
+from __future__ import annotations
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image as ImageMsg
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
+
+from centertrack_ros.datatypes import Image
+from centertrack_ros.drawing import Trails, draw_tracks
+from centertrack_ros.model_spec import ModelSpec
+from centertrack_ros.pipeline import StepResult
+from centertrack_ros.ros.messages import (
+    image_to_msg,
+    label_info_to_msg,
+    tracks_to_msg,
+    vision_info_to_msg,
+)
+
+# Reliable, because RViz, rosbag2 and message_filters ask for it, and a best-effort subscriber
+# connects to it as well.
+TRACKS_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+OVERLAY_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# Whoever comes later gets the last one as well.
+LATCHED_QOS = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class Outputs:
+    """The publishers of one configured model; silent while the node is not active."""
+
+    def __init__(self, node: LifecycleNode, spec: ModelSpec, class_id_format: str) -> None:
+        """Advertise all topics.
+
+        Args:
+            node: whose publishers they are.
+            spec: the model that runs.
+            class_id_format: `name` or `index`, what `class_id` holds.
+        """
+        self._node = node
+        self._spec = spec
+        by_name = class_id_format == 'name'
+        self._class_ids = [name if by_name else str(i) for i, name in enumerate(spec.classes)]
+        self._trails = Trails()
+        create = node.create_lifecycle_publisher
+        self._tracks = create(Detection2DArray, 'tracks', TRACKS_QOS)
+        self._overlay = create(ImageMsg, 'overlay', OVERLAY_QOS)
+        self._vision_info = create(VisionInfo, 'vision_info', LATCHED_QOS)
+        self._label_info = create(LabelInfo, 'label_info', LATCHED_QOS)
+
+    def publish_info(self, detection_threshold: float) -> None:
+        """Publish which model runs, its classes, and the score from which it detects."""
+        stamp = self._node.get_clock().now().to_msg()
+        labels = label_info_to_msg(self._spec.classes, detection_threshold, stamp)
+        self._label_info.publish(labels)
+        location = self._label_info.topic_name
+        self._vision_info.publish(vision_info_to_msg(self._spec.name, location, stamp))
+
+    def publish_tracks(self, header: Header, result: StepResult) -> None:
+        """Publish the tracks of an image, also when there are none."""
+        self._tracks.publish(tracks_to_msg(result.tracks, header, self._class_ids))
+
+    def publish_overlay(self, header: Header, image: Image, result: StepResult) -> None:
+        """Draw the tracks and publish the picture if anybody listens."""
+        if self._overlay.get_subscription_count() == 0:
+            self.forget()
+            return
+        if result.reset_reason:
+            self.forget()
+        self._trails.update(result.tracks)
+        overlay = draw_tracks(image, result.tracks, self._spec.classes, self._trails)
+        self._overlay.publish(image_to_msg(overlay, header))
+
+    def forget(self) -> None:
+        """Drop the trails: the ids that they belong to begin again."""
+        self._trails.clear()
+
+    def destroy(self) -> None:
+        """Take all topics back."""
+        for publisher in (self._tracks, self._overlay, self._vision_info, self._label_info):
+            self._node.destroy_lifecycle_publisher(publisher)

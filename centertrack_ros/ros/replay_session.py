@@ -1,0 +1,262 @@
+"""Player and recorder of the live replay: images into DDS, tracks and diagnostics out of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import rclpy
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from centertrack_ros.replay.sources import NANOSECONDS, Frame
+from centertrack_ros.ros.messages import image_to_msg
+
+# A jump in the stamps of a recording is not waited for longer than this.
+MAX_PAUSE = 5.0
+# The two ends of a connection learn of each other one after the other; this covers the second.
+SETTLE_TIME = 0.5
+POLL_INTERVAL = 0.02
+EXCHANGE_INTERVAL = 0.001
+# Silence this long (seconds; times the slowest answer) after the last image means "dropped".
+QUIET_TIME = 3.0
+QUIET_FACTOR = 4.0
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Published:
+    """An image that was sent.
+
+    Attributes:
+        stamp_ns: its stamp, nanoseconds.
+        frame_id: its camera frame.
+        time: `time.perf_counter()` before it was published.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    time: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Tracks that came back.
+
+    Attributes:
+        message: Detection2DArray.
+        time: `time.perf_counter()` at reception.
+    """
+
+    message: Any
+    time: float
+
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the image it belongs to, nanoseconds."""
+        stamp = self.message.header.stamp
+        return int(stamp.sec * NANOSECONDS + stamp.nanosec)
+
+
+@dataclass
+class SessionLog:
+    """What was sent and what came back.
+
+    Attributes:
+        published: in the order of sending.
+        answers: in the order of reception.
+        diagnostics: values of the node's status, one mapping per second.
+    """
+
+    published: list[Published] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    diagnostics: list[Mapping[str, str]] = field(default_factory=list)
+
+
+class ReplaySession:
+    """Talks to one tracking node through DDS."""
+
+    def __init__(self, node: Any, namespace: str, *, compressed: bool) -> None:
+        """Create the topics; `open_session` spins the node.
+
+        Args:
+            node: the ROS node to use.
+            namespace: that of the tracking node, `/replay`.
+            compressed: publish CompressedImage (JPEG) and not Image (bgr8).
+        """
+        self.log = SessionLog()
+        self._namespace = namespace
+        self._compressed = compressed
+        self._tracks_topic = f'{namespace}/tracks'
+        self._node = node
+        # Reliable: it connects to best-effort and to reliable subscriptions alike.
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+        kind = CompressedImage if compressed else Image
+        topic = f'{namespace}/image/compressed' if compressed else f'{namespace}/image'
+        self._publisher = node.create_publisher(kind, topic, qos)
+        recorder_qos = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+        node.create_subscription(
+            Detection2DArray, self._tracks_topic, self._on_tracks, recorder_qos
+        )
+        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 100)
+
+    def wait_until_ready(self, check_alive: Callable[[], None], timeout: float) -> None:
+        """Wait until the node subscribes to the images, which it does when it is active.
+
+        Args:
+            check_alive: raises when the node has ended.
+            timeout: seconds.
+
+        Raises:
+            RuntimeError: it did not get there in time.
+        """
+        end = time.monotonic() + timeout
+        while not (
+            self._publisher.get_subscription_count()
+            and self._node.count_publishers(self._tracks_topic)
+        ):
+            check_alive()
+            if time.monotonic() > end:
+                raise RuntimeError(
+                    f'expected the node to subscribe to {self._publisher.topic_name} within '
+                    f'{timeout:.0f} s, it did not: {self._state()}'
+                )
+            time.sleep(POLL_INTERVAL)
+        time.sleep(SETTLE_TIME)
+
+    def play(
+        self,
+        frames: Iterable[Frame],
+        *,
+        rate: float,
+        check_alive: Callable[[], None],
+        progress: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Publish the images at the times of their stamps, and wait for the last answer.
+
+        Args:
+            frames: the recording.
+            rate: speed relative to its stamps.
+            check_alive: raises when the node has ended.
+            progress: called after each image.
+        """
+        due = None
+        last_stamp = 0.0
+        for frame in frames:
+            message = self._to_msg(frame)
+            if due is None:
+                due = time.perf_counter()
+            else:
+                due += min(max(frame.stamp - last_stamp, 0.0), MAX_PAUSE) / rate
+            last_stamp = frame.stamp
+            # While the recording is ahead the player sleeps; once behind, it does not catch up
+            # by a burst of images, which no camera would send.
+            now = time.perf_counter()
+            time.sleep(max(due - now, 0.0))
+            due = max(due, now)
+            self._publish(frame, message)
+            check_alive()
+            progress()
+        if self.log.published:
+            self._wait_for_answers(check_alive)
+
+    def exchange(self, frame: Frame, check_alive: Callable[[], None], timeout: float) -> None:
+        """Publish one image and wait until its tracks come back.
+
+        Args:
+            frame: the image.
+            check_alive: raises when the node has ended.
+            timeout: seconds after which it is given up.
+        """
+        count = len(self.log.answers)
+        self._publish(frame, self._to_msg(frame))
+        end = time.monotonic() + timeout
+        while len(self.log.answers) == count and time.monotonic() < end:
+            check_alive()
+            time.sleep(EXCHANGE_INTERVAL)
+
+    def _publish(self, frame: Frame, message: Any) -> None:
+        self.log.published.append(Published(frame.stamp_ns, frame.frame_id, time.perf_counter()))
+        self._publisher.publish(message)
+
+    def _wait_for_answers(self, check_alive: Callable[[], None]) -> None:
+        log = self.log
+        sent = {entry.stamp_ns: entry.time for entry in log.published}
+        waits = [row.time - sent.get(row.stamp_ns, row.time) for row in list(log.answers)]
+        quiet = max([QUIET_TIME, *(QUIET_FACTOR * wait for wait in waits)])
+        while len(log.answers) < len(log.published) or not _has_stages(log.diagnostics):
+            check_alive()
+            last = max(row[-1].time for row in (log.published, log.answers) if row)
+            if time.perf_counter() - last > quiet:
+                return
+            time.sleep(POLL_INTERVAL)
+
+    def _to_msg(self, frame: Frame) -> Any:
+        seconds, nanoseconds = divmod(frame.stamp_ns, NANOSECONDS)
+        header = Header(stamp=Time(sec=seconds, nanosec=nanoseconds), frame_id=frame.frame_id)
+        if not self._compressed:
+            return image_to_msg(frame.image, header)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+        encoded, data = cv2.imencode('.jpg', frame.image, quality)
+        if not encoded:
+            raise ValueError(f'image at {frame.stamp:.3f} s: OpenCV cannot write it as JPEG')
+        message = CompressedImage(header=header, format='bgr8; jpeg compressed bgr8')
+        message.data = array('B', data.tobytes())
+        return message
+
+    def _on_tracks(self, message: Any) -> None:
+        self.log.answers.append(Answer(message, time.perf_counter()))
+
+    def _on_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            # The node's own, and not those of whatever else runs in this domain.
+            if status.name.startswith(f'{self._namespace.lstrip("/")}/'):
+                self.log.diagnostics.append({row.key: row.value for row in status.values})
+
+    def _state(self) -> str:
+        states = [row['state'] for row in self.log.diagnostics if 'state' in row]
+        return f'its state is {states[-1]!r}' if states else 'nothing was heard of it'
+
+
+@contextmanager
+def open_session(namespace: str, *, compressed: bool) -> Iterator[ReplaySession]:
+    """A session with a ROS context of its own, spinning in a thread until the block ends."""
+    context = rclpy.Context()
+    # Ctrl-C belongs to the command line, which cleans up; rclpy would take it away.
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node('replay', namespace=namespace, context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    session = ReplaySession(node, namespace, compressed=compressed)
+    thread = threading.Thread(target=_spin, args=(executor,), name='recorder', daemon=True)
+    thread.start()
+    try:
+        yield session
+    finally:
+        executor.shutdown()
+        thread.join(timeout=5.0)
+        node.destroy_node()
+        context.try_shutdown()
+
+
+def _spin(executor: Any) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        return
+
+
+def _has_stages(diagnostics: Sequence[Mapping[str, str]]) -> bool:
+    return any('stage_ms/network' in row for row in diagnostics)

@@ -1,0 +1,119 @@
+"""Start the tracker: `ros2 launch centertrack_ros tracker.launch.py image:=/camera/image_raw`.
+
+Defaults live in config/tracker.yaml only: an argument that is not given changes nothing.
+"""
+
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+
+PACKAGE = 'centertrack_ros'
+CONFIG = Path(__file__).parents[1] / 'config'
+BOOLEANS = ['true', 'false']
+# Arguments that set the parameter of the same name when they are given.
+PARAMETERS = ('model', 'engine', 'device', 'image_transport')
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments, the node, and RViz if wanted."""
+    given = 'empty = what the parameter file says'
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'image',
+                default_value='image',
+                description='topic of the camera, without /compressed',
+            ),
+            DeclareLaunchArgument(
+                'model', default_value='', description=f'shipped model or path; {given}'
+            ),
+            DeclareLaunchArgument(
+                'engine',
+                default_value='',
+                choices=['', 'auto', 'onnxruntime', 'openvino'],
+                description=f'inference library; {given}',
+            ),
+            DeclareLaunchArgument(
+                'device', default_value='', description=f'auto, cpu, cuda or cuda:N; {given}'
+            ),
+            DeclareLaunchArgument(
+                'image_transport',
+                default_value='',
+                choices=['', 'raw', 'compressed'],
+                description=f'compressed subscribes <image>/compressed; {given}',
+            ),
+            DeclareLaunchArgument(
+                'params_file',
+                default_value=str(CONFIG / 'tracker.yaml'),
+                description='parameter file of the node',
+            ),
+            DeclareLaunchArgument(
+                'namespace', default_value='', description='of the node and its topics'
+            ),
+            DeclareLaunchArgument(
+                'rviz',
+                default_value='false',
+                choices=BOOLEANS,
+                description='show the overlay in RViz',
+            ),
+            DeclareLaunchArgument(
+                'use_sim_time',
+                default_value='false',
+                choices=BOOLEANS,
+                description='follow /clock',
+            ),
+            DeclareLaunchArgument(
+                'log_level',
+                default_value='info',
+                choices=['debug', 'info', 'warn', 'error', 'fatal'],
+                description='of the node',
+            ),
+            OpaqueFunction(function=_tracker),
+            _rviz(),
+        ]
+    )
+
+
+def _tracker(context: LaunchContext) -> list[Node]:
+    """The node, with the parameters that were given on the command line."""
+    values = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
+    # With a type, or launch_ros would read the text as YAML: a model called 1 becomes a number.
+    given = {
+        name: ParameterValue(value, value_type=str) for name, value in values.items() if value
+    }
+    node = Node(
+        package=PACKAGE,
+        executable='tracker_node',
+        name='tracker',
+        namespace=LaunchConfiguration('namespace'),
+        parameters=[
+            ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
+            {**given, 'use_sim_time': _use_sim_time()},
+        ],
+        remappings=[('image', LaunchConfiguration('image'))],
+        ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+        output='screen',
+    )
+    return [node]
+
+
+def _rviz() -> Node:
+    return Node(
+        package='rviz2',
+        executable='rviz2',
+        namespace=LaunchConfiguration('namespace'),
+        arguments=['-d', str(CONFIG / 'tracker.rviz')],
+        parameters=[{'use_sim_time': _use_sim_time()}],
+        # The file names the topic of a tracker without namespace.
+        remappings=[('/overlay', 'overlay')],
+        condition=IfCondition(LaunchConfiguration('rviz')),
+    )
+
+
+def _use_sim_time() -> ParameterValue:
+    return ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)
