@@ -236,6 +236,5 @@ def _draw_markings(patch: Image, generator: np.random.Generator) -> None:
         end = generator.uniform(0, 1, 2) * [width, height]
         shade = int(generator.integers(30, 245))
         thickness = int(generator.integers(1, max(2, min(height, width) // 12)))
-        cv2.line(
-            patch, start.astype(int).tolist(), end.astype(int).tolist(), (shade,) * 3, thickness
-        )
+        ends = (start.astype(int).tolist(), end.astype(int).tolist())
+        cv2.line(patch, *ends, (shade,) * 3, thickness, cv2.LINE_AA)

@@ -63,8 +63,9 @@ class Ground:
         far_height = near_height * generator.uniform(0.25, 0.8)
         near_row = height * generator.uniform(0.9, 1.25)
         far_row = height * generator.uniform(0.3, 0.7)
-        focal = width * generator.uniform(0.7, 1.6)
         rise = (near_row - far_row) / (near_height - far_height)
+        # A steeper view than 45 degrees would not show people upright: step back, with more zoom.
+        focal = max(width * generator.uniform(0.7, 1.6), rise * near_height)
         return cls(
             focal_px=focal,
             center_px=width / 2,

@@ -54,56 +54,41 @@ def build_sources(
 ) -> tuple[list[PairSource], list[float], tuple[str, ...]]:
     """Sources, their weights, and the class names in the order of COCO's category ids."""
     cache = ImageCache()
-    coco = settings.root / 'coco128'
-    class_names = category_names(coco / 'annotations' / f'instances_{settings.splits[0]}.json')
-    stills = [
-        CocoVideoSource(
-            coco / 'annotations' / f'instances_{split}.json',
-            coco / 'images' / split,
-            class_names,
-            max_frame_distance=settings.max_frame_distance,
-            cache=cache,
-        )
-        for split in settings.splits
-    ]
-    streets = settings.root / 'cutouts' / 'penn_fudan'
-    size = (settings.input_height, settings.input_width)
+    class_names = _class_names(settings)
+    stills = [_coco(settings, split, cache) for split in settings.splits]
     images = sum(len(source) for source in stills)
     plain_share = 1 - settings.mosaic_share - settings.street_share
     shares: list[tuple[PairSource, float]] = [
         *((source, plain_share * len(source) / images) for source in stills),
-        (MosaicSource(stills[0], *size), settings.mosaic_share),
         (
-            MaskFolderSource(streets, class_names, PENN_FUDAN_COMPLETE, cache=cache),
+            MosaicSource(stills[0], settings.input_height, settings.input_width),
+            settings.mosaic_share,
+        ),
+        (
+            MaskFolderSource(_streets(settings), class_names, PENN_FUDAN_COMPLETE, cache=cache),
             settings.street_share,
         ),
     ]
     sources = [source for source, _ in shares]
     weights = [settings.still_share * share for _, share in shares]
     if settings.synthetic_share > 0:
-        sources.append(build_synthetic(settings, stills[0], class_names, cache))
+        sources.append(build_scenes(settings, cache))
         weights.append(settings.synthetic_share)
     return sources, weights, class_names
 
 
-def build_synthetic(
-    settings: DataSettings,
-    photos: CocoVideoSource,
-    class_names: tuple[str, ...],
-    cache: ImageCache,
-) -> SyntheticSource:
+def build_scenes(settings: DataSettings, cache: ImageCache | None = None) -> SyntheticSource:
     """Synthetic scenes before wide photos of COCO and Penn-Fudan and on ground planes."""
-    complete = MaskFolderSource(
-        settings.root / 'cutouts' / 'penn_fudan',
-        class_names,
-        PENN_FUDAN_COMPLETE,
-        only_complete=True,
-        cache=cache,
+    cache = cache if cache is not None else ImageCache()
+    class_names = _class_names(settings)
+    photos = _coco(settings, settings.splits[0], cache)
+    streets = MaskFolderSource(
+        _streets(settings), class_names, PENN_FUDAN_COMPLETE, only_complete=True, cache=cache
     )
     backgrounds = MixedBackgrounds(
         [
             PhotoBackgrounds(photos),
-            PhotoBackgrounds(complete, largest_share=1.0, tallest_person=1.0),
+            PhotoBackgrounds(streets, largest_share=1.0, tallest_person=1.0),
             GroundBackgrounds(photos),
         ],
         [0.4, 0.12, 0.48],
@@ -146,3 +131,25 @@ def category_names(annotation_path: Path) -> tuple[str, ...]:
     content = json.loads(annotation_path.read_text(encoding='utf-8'))
     ordered = sorted(content['categories'], key=lambda category: category['id'])
     return tuple(category['name'] for category in ordered)
+
+
+def _coco(settings: DataSettings, split: str, cache: ImageCache) -> CocoVideoSource:
+    return CocoVideoSource(
+        _annotations(settings, split),
+        settings.root / 'coco128' / 'images' / split,
+        _class_names(settings),
+        max_frame_distance=settings.max_frame_distance,
+        cache=cache,
+    )
+
+
+def _class_names(settings: DataSettings) -> tuple[str, ...]:
+    return category_names(_annotations(settings, settings.splits[0]))
+
+
+def _annotations(settings: DataSettings, split: str) -> Path:
+    return settings.root / 'coco128' / 'annotations' / f'instances_{split}.json'
+
+
+def _streets(settings: DataSettings) -> Path:
+    return settings.root / 'cutouts' / 'penn_fudan'

@@ -95,6 +95,7 @@ class SyntheticSource:
         self._library = library
         self._backgrounds = backgrounds
         self._class_indices = {name: list(class_names).index(name) for name in sorted(usable)}
+        self.person_class = self._class_indices['person']
 
     def sample_pair(self, generator: np.random.Generator) -> FramePair:
         """Two frames of a new scene, up to `max_frame_distance - 1` frames apart."""
@@ -133,7 +134,7 @@ class SyntheticSource:
     ) -> list[Actor]:
         settings = self.settings
         brightness = float(cv2.resize(photo, (8, 8), interpolation=cv2.INTER_AREA).mean())
-        count = 1 + int(settings.max_things * generator.random() ** 1.7)
+        count = 1 + int(settings.max_things * generator.random() ** 1.2)
         actors: list[Actor] = []
         for number in range(1, count + 1):
             name = self._sample_class(generator)
@@ -235,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write sequences in the layout of MOTChallenge."""
     # Here and not above: `sources` builds on this module.
     from training.data.mot_writer import write_mot_sequence
-    from training.data.sources import DataSettings, build_sources
+    from training.data.sources import DataSettings, build_scenes
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--data', type=Path, default=Path('../shared/data'), help='data folder')
@@ -245,14 +246,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--height', type=int, default=480)
     parser.add_argument('--width', type=int, default=640)
     options = parser.parse_args(arguments)
-    settings = DataSettings(options.data, options.height, options.width)
-    sources, _, class_names = build_sources(settings)
-    source = next(source for source in sources if isinstance(source, SyntheticSource))
-    person = class_names.index('person')
+    source = build_scenes(DataSettings(options.data, options.height, options.width))
     for number in range(options.sequences):
         sequence = source.sample_sequence(np.random.default_rng([options.seed, number]))
         folder = options.output / f'synthetic-{options.seed}-{number:02d}'
-        boxes = write_mot_sequence(folder, sequence, person)
+        boxes = write_mot_sequence(folder, sequence, source.person_class)
         print(f'{folder}: {len(sequence)} frames, {boxes} boxes')
 
 
