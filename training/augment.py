@@ -25,8 +25,10 @@ class AugmentSettings:
         fill: up to which share of the way from a letterbox to filling the input "fits" is drawn.
         flip: chance of turning left to right.
         rotation: standard deviation of the roll, radians.
-        motion_shift: standard deviation of the simulated motion of stills, in input sizes.
-        motion_scale: standard deviation of its growth, as logarithm.
+        motion_shift: standard deviation of the simulated motion of stills where it is strongest,
+            in input sizes. It is drawn down to a tenth of that: between two frames of a video most
+            things move little, and little has to be measured as well as much.
+        motion_scale: the same of its growth, as logarithm.
         still: chance that a still is left without motion.
         colour: strength of the change of exposure, contrast, gamma and white balance.
         flicker: the same between the two frames.
@@ -39,7 +41,7 @@ class AugmentSettings:
     fill: float = 1.0
     flip: float = 0.5
     rotation: float = 0.0
-    motion_shift: float = 0.04
+    motion_shift: float = 0.05
     motion_scale: float = 0.05
     still: float = 0.15
     colour: float = 0.2
@@ -179,9 +181,10 @@ def _place(
         matrix = compose(_about_middle(size, 1.0, float(angle), np.zeros(2)), matrix)
     previous_matrix = matrix
     if pair.simulate_motion and generator.random() >= settings.still:
-        growth = float(np.exp(np.clip(generator.normal(0, 1), -2, 2) * settings.motion_scale))
-        shift = np.clip(generator.normal(0, 1, 2), -2.5, 2.5) * settings.motion_shift
-        motion = _about_middle(size, growth, 0.0, shift * [size[1], size[0]])
+        strength = np.exp(generator.uniform(np.log(0.1), 0.0))
+        growth = np.clip(generator.normal(0, 1), -2, 2) * settings.motion_scale * strength
+        shift = np.clip(generator.normal(0, 1, 2), -2.5, 2.5) * settings.motion_shift * strength
+        motion = _about_middle(size, float(np.exp(growth)), 0.0, shift * [size[1], size[0]])
         previous_matrix = compose(motion, matrix)
     return replace(
         pair,

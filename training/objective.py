@@ -12,6 +12,8 @@ from training.losses import TrackingLoss
 from training.models.decode import to_float
 
 Batch = Mapping[str, Tensor]
+# Score from which the teacher's word about boxes counts.
+_SEEN = 0.2
 LABEL_TERMS = ('hm', 'ltrb', 'giou', 'reg', 'tracking')
 
 
@@ -41,11 +43,9 @@ def objective(
     """
     image = to_float(batch['image'])
     maps = network(image, to_float(batch['previous_image']), batch['prior_heatmap'])
-    labels = TrackingLoss(dict.fromkeys(LABEL_TERMS, 1.0))(maps, batch)
-    terms = {
-        **{name: labels[name] for name in LABEL_TERMS},
-        **teacher_losses(maps, teacher(image)),
-    }
+    used = {term: 1.0 for term in LABEL_TERMS if getattr(weights, term) > 0}
+    labels = TrackingLoss(used)(maps, batch)
+    terms = {name: labels[name] for name in used} | teacher_losses(maps, teacher(image))
     total = sum(getattr(weights, name) * term for name, term in terms.items())
     assert isinstance(total, Tensor)
     return total, {name: term.detach() for name, term in terms.items()}
@@ -54,18 +54,21 @@ def objective(
 def teacher_losses(maps: Mapping[str, Tensor], taught: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """How far the detector's heads moved from the teacher's maps (B, C, h, w).
 
-    The heatmap term is the Kullback-Leibler divergence of each cell's yes or no, per unit of
-    probability that the teacher gives; the box term the L1 distance weighted by the teacher's
-    best score, so that cells without an object say nothing.
+    The heatmap term is the Kullback-Leibler divergence of each cell's yes or no, summed and
+    divided by the number of objects that the teacher sees; the box term the L1 distance weighted
+    by the teacher's best score, so that cells without an object say nothing.
     """
     logits = maps['hm'].float()
     scores = taught['hm'].sigmoid()
     cross_entropy = nn.functional.binary_cross_entropy_with_logits(logits, scores, reduction='sum')
-    entropy = nn.functional.binary_cross_entropy_with_logits(taught['hm'], scores, reduction='sum')
-    sure = scores.amax(1, keepdim=True)
-    sure = torch.where(sure > 0.1, sure, torch.zeros_like(sure))
+    entropy = nn.functional.binary_cross_entropy_with_logits(
+        taught['hm'], scores, reduction='sum'
+    )
+    best = scores.amax(1, keepdim=True)
+    sure = torch.where(best > _SEEN, best, torch.zeros_like(best))
+    peaks = sure * (best == nn.functional.max_pool2d(best, 3, stride=1, padding=1))
     distance = (maps['ltrb'].float() - taught['ltrb']).abs().mean(1, keepdim=True)
     return {
-        'teacher_hm': (cross_entropy - entropy) / scores.sum().clamp(min=1),
+        'teacher_hm': (cross_entropy - entropy) / (peaks > 0).sum().clamp(min=1),
         'teacher_ltrb': (distance * sure).sum() / sure.sum().clamp(min=1),
     }

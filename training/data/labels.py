@@ -140,10 +140,9 @@ def clip_boxes(boxes: Reals, width: float, height: float) -> FloatArray:
     return np.clip(boxes, 0.0, limits).astype(np.float32)
 
 
-def box_centers(boxes: FloatArray) -> FloatArray:
+def box_centers(boxes: Reals) -> FloatArray:
     """Centres (N, 2) of boxes (N, 4) xyxy."""
-    centers: FloatArray = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return centers
+    return ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(np.float32)
 
 
 def opencv_matrix(matrix: Reals) -> FloatArray:
