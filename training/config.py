@@ -22,8 +22,6 @@ class LossWeights:
         giou: box overlap, 1 - generalised IoU.
         reg: sub-pixel centre, L1 in cells.
         tracking: offset to the previous centre, L1 in cells.
-        teacher_hm: stay with what the starting detector says of the current image.
-        teacher_ltrb: the same for its boxes.
     """
 
     hm: float = 1.0
@@ -31,8 +29,6 @@ class LossWeights:
     giou: float = 1.0
     reg: float = 1.0
     tracking: float = 1.0
-    teacher_hm: float = 1.0
-    teacher_ltrb: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,8 @@ class TrainConfig:
         still_share: share of still images with simulated motion; the rest is synthetic video.
         smallest_scale, largest_scale: of the crops, against a letterbox that just fits.
         steps, batch_size, workers: length, images per step, loader processes.
-        learning_rate: of the new layers; pretrained ones get `pretrained_factor` times as much.
+        learning_rate: of the new layers; pretrained ones get `pretrained_factor` times as much,
+            and stay as they are where it is 0.
         warmup_steps: linear warm-up; then the rate falls to zero along a cosine.
         ema_decay: averaging of the weights that are evaluated and exported.
         precision: fp32, or bf16 autocast (fp32 weights).

@@ -11,6 +11,7 @@ import argparse
 import math
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,17 @@ from training.classes import COCO_CLASSES
 from training.config import TrainConfig, load_config
 from training.data.dataset import NO_NOISE, TrackingDataset, initialize_worker
 from training.data.sources import DataSettings, build_sources
+from training.losses import TrackingLoss
+from training.models.decode import to_float
 from training.models.mb3_centernet import load_mb3_centernet
 from training.models.mobilenetv3 import grow_tracker
-from training.objective import Batch, Teacher, objective
 from training.targets import PriorNoise, TargetSettings
 
 VALIDATION_PAIRS = 64
 HEADS = {'hm': len(COCO_CLASSES), 'ltrb': 4, 'reg': 2, 'tracking': 2}
-# Parts that the starting detector does not have; they learn at the full rate.
-NEW_PARTS = ('previous_stem.', 'prior_stem.', 'heads.reg.', 'heads.tracking.')
+# The part that the starting detector does not have.
+NEW_PART = 'motion.'
+Batch = Mapping[str, Tensor]
 
 
 def model_spec(config: TrainConfig) -> ModelSpec:
@@ -67,10 +70,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config = config
         self.spec = model_spec(config)
-        detector = load_mb3_centernet(Path(config.start))
-        self.teacher = Teacher(detector).to(memory_format=torch.channels_last)
-        network = grow_tracker(detector.requires_grad_(False), self.spec.heads)
-        self.network = network.requires_grad_(True).to(memory_format=torch.channels_last).train()
+        network = grow_tracker(load_mb3_centernet(Path(config.start)), self.spec.heads)
+        self.network = network.to(memory_format=torch.channels_last).train()
+        weights = {name: value for name, value in asdict(config.losses).items() if value > 0}
+        self.loss = TrackingLoss(weights)
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             _parameter_groups(self.network, config), weight_decay=config.weight_decay
@@ -87,16 +90,17 @@ class Trainer:
         return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
-        """One optimiser step; returns the terms of the objective.
+        """One optimiser step; returns the terms of the loss.
 
         Raises:
-            FloatingPointError: the objective is not finite; nothing was changed.
+            FloatingPointError: the loss is not finite; nothing was changed.
         """
         with torch.autocast('cpu', torch.bfloat16, enabled=self.config.precision == 'bf16'):
-            total, terms = objective(self.network, self.teacher, batch, self.config.losses)
+            terms = self._terms(batch)
+        total = terms['total']
         if not torch.isfinite(total):
-            values = {name: round(float(term), 4) for name, term in terms.items()}
-            raise FloatingPointError(f'step {self.step}: the objective is {total}: {values}')
+            values = {name: round(float(term.detach()), 4) for name, term in terms.items()}
+            raise FloatingPointError(f'step {self.step}: the loss is {total}: {values}')
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
@@ -108,7 +112,11 @@ class Trainer:
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 self.average[name].lerp_(value, 1 - decay)
-        return {'total': total.detach(), **terms}
+        return {name: term.detach() for name, term in terms.items()}
+
+    def _terms(self, batch: Batch) -> dict[str, Tensor]:
+        images = (to_float(batch[name]) for name in ('image', 'previous_image'))
+        return self.loss(self.network(*images, batch['prior_heatmap']), batch)
 
     @torch.no_grad()
     def validate(self, loader: DataLoader[Any]) -> dict[str, float]:
@@ -118,7 +126,7 @@ class Trainer:
         self.network.eval()
         sums: dict[str, float] = {}
         for batch in loader:
-            _, terms = objective(self.network, self.teacher, batch, self.config.losses)
+            terms = self._terms(batch)
             known = batch['tracking_mask'][..., None]
             still = (batch['tracking'].abs() * known).sum() / (known.sum() * 2).clamp(min=1)
             for name, term in {**terms, 'tracking_of_zero': still}.items():
@@ -172,7 +180,12 @@ class Trainer:
 def _parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
     new, pretrained = [], []
     for name, parameter in network.named_parameters():
-        (new if name.startswith(NEW_PARTS) else pretrained).append(parameter)
+        if name.startswith(NEW_PART):
+            new.append(parameter)
+        elif config.pretrained_factor > 0:
+            pretrained.append(parameter)
+        else:
+            parameter.requires_grad_(False)
     return [
         {'params': new, 'lr': config.learning_rate},
         {'params': pretrained, 'lr': config.learning_rate * config.pretrained_factor},

@@ -276,9 +276,11 @@ def test_tracks_file_is_what_the_bag_holds(first_output):
 
     classes = ModelSpec.load(command.find_model('centertrack_mobilenetv3')).classes
     frames = []
-    for time, data in _messages(first_output / 'tracks_bag'):
+    for stamp_ns, data in _messages(first_output / 'tracks_bag'):
         message = typestore().deserialize_cdr(data, TRACKS_TYPE)
-        frames.append(FrameRecord(time, 'camera', tracks_from_msg(message, classes), 1.0).boxes())
+        frames.append(
+            FrameRecord(stamp_ns, 'camera', tracks_from_msg(message, classes), 1.0).boxes()
+        )
     text = (first_output / 'tracks.txt').read_text()
     expected = read_mot(first_output / 'tracks.txt')
     assert format_mot(expected) == text

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,6 +12,7 @@ from replay_helpers import make_run, make_tracks
 from centertrack_ros.datatypes import Tracks
 from centertrack_ros.drawing import track_color
 from centertrack_ros.replay import plots
+from centertrack_ros.replay.evaluation import GroundTruth
 from centertrack_ros.replay.report import write_report
 from centertrack_ros.replay.summary import summarize
 from centertrack_ros.settings import Settings
@@ -85,7 +87,7 @@ def test_page_needs_no_other_file(tmp_path, run, summary):
 
 
 def test_page_has_the_figures(tmp_path, run, summary):
-    html = _write(tmp_path, run, summary, truth_counts=[2, 2, 2, 2])
+    html = _write(tmp_path, run, summary)
     for text in ('82.0 %', '51.2 %', '345', '39.0 ms', 'test engine', 'gt.txt', 'class person'):
         assert text in html
     assert '0.4 (from the model)' in html  # track_threshold is left to the model
@@ -113,6 +115,15 @@ def test_timeline_has_a_bar_per_stretch_in_the_colour_of_the_id(run):
         assert f'#{red:02x}{green:02x}{blue:02x}' in svg
     assert plots._runs([3]) == [(3, 3)]
     assert plots._runs([0, 1, 3, 4, 9]) == [(0, 1), (3, 4), (9, 9)]
+
+
+def test_counts_are_those_of_the_compared_class():
+    run = make_run([make_tracks([1, 2, 3], classes=[0, 1, 1])] * 2)
+    truth = GroundTruth(Path('gt.txt'), [run.records[0].boxes()], 'car', 1)
+    assert plots.object_counts(run, None) == ([3, 3], None)
+    assert plots.object_counts(run, truth) == ([2, 2], [3, 0])
+    assert '<svg' in plots.counts_svg(run, truth)
+    assert '<svg' in plots.counts_svg(run)
 
 
 def test_time_axis():

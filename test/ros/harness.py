@@ -96,6 +96,10 @@ class Client:
         self.node.create_subscription(kind, topic, messages.append, qos)
         return messages
 
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+
     def wait_for(self, condition, what, timeout=TIMEOUT):
         end = time.monotonic() + timeout
         while not condition():
@@ -239,8 +243,7 @@ def running(
         if thread.is_alive():
             thread.join()
         node.close()
-        client.executor.shutdown()
-        client.node.destroy_node()
+        client.close()
         for context in contexts:
             context.try_shutdown()
 

@@ -200,7 +200,21 @@ def test_every_qos_connects(domain_id, image_qos, tracks_qos):
         assert test.client.send(make_image(frame, 1.0)).header == make_header(1.0)
 
 
-def test_reliable_image_subscription(domain_id):
+@pytest.mark.parametrize('image_reliability', ['reliable', 'best_effort'])
+def test_chosen_reliability(domain_id, image_reliability):
     frame = np.zeros((120, 160, 3), np.uint8)
-    with running(domain_id, image_reliability='reliable') as test:
+    with running(domain_id, image_reliability=image_reliability) as test:
         assert test.client.send(make_image(frame, 1.0)).header == make_header(1.0)
+        (subscription,) = (
+            entry for entry in test.node.subscriptions if entry.topic_name == '/image'
+        )
+        assert subscription.qos_profile.reliability.name == image_reliability.upper()
+
+
+def test_a_best_effort_publisher_is_found_out_and_told_once(domain_id, capfd):
+    frame = np.zeros((120, 160, 3), np.uint8)
+    with running(domain_id, image_qos=BEST_EFFORT) as test:
+        test.client.send_frames([frame] * 3)
+    output = capfd.readouterr().err
+    assert output.count('a publisher of /image offers best effort only') == 1
+    assert '[tracker]: New publisher discovered' not in output

@@ -6,11 +6,40 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import rclpy
+from harness import RELIABLE, Client, clip_frames, make_image
+from rclpy.context import Context
+from sensor_msgs.msg import Image
 
 TIMEOUT = 60.0
 READY = 'waiting for images on'
+ROOT = Path(__file__).parents[2]
+SEND_TO_A_BEST_EFFORT_NODE = """
+import signal, sys
+import rclpy
+from harness import RELIABLE, Client, clip_frames, make_image
+from sensor_msgs.msg import Image
+from test_node_process import parameters, tracker_process
+context = rclpy.Context()
+rclpy.init(context=context)
+client = Client(context, kind=Image, image_qos=RELIABLE, tracks_qos=RELIABLE)
+arguments = parameters(threads=1, image_reliability='best_effort')
+with tracker_process(int(sys.argv[1]), *arguments) as process:
+    client.wait_for(client.images.get_subscription_count, 'the subscription')
+    client.spin(0.5)
+    for index, frame in enumerate(clip_frames(20)):
+        client.images.publish(make_image(frame, 1.0 + index * 0.1))
+        client.spin(0.1)
+    client.next_status()
+    print('received', client.next_status()['received'], 'of 20')
+    process.send_signal(signal.SIGINT)
+    process.wait(20)
+client.close()
+context.try_shutdown()
+"""
 
 
 @contextmanager
@@ -59,6 +88,28 @@ def test_a_signal_ends_it_with_exit_code_0(domain_id, number, when):
     assert 'Traceback' not in output
 
 
+def test_a_signal_while_images_arrive_ends_it_with_exit_code_0(domain_id):
+    context = Context()
+    rclpy.init(context=context, domain_id=domain_id)
+    client = Client(context, kind=Image, image_qos=RELIABLE, tracks_qos=RELIABLE)
+    frame = clip_frames(1)[0]
+    try:
+        with tracker_process(domain_id, *parameters(threads=1)) as process:
+            client.wait_for(client.images.get_subscription_count, 'the subscription')
+            client.wait_for(lambda: client.diagnostics, 'diagnostics')
+            for index in range(30):
+                client.images.publish(make_image(frame, 1.0 + index * 0.02))
+                client.spin(0.02)
+            process.send_signal(signal.SIGINT)
+            output, code = finish(process)
+    finally:
+        client.close()
+        context.try_shutdown()
+    assert code == 0, output
+    assert 'rejected' not in output
+    assert 'Traceback' not in output
+
+
 def test_two_ctrl_c_at_once_end_it_without_a_traceback(domain_id):
     with tracker_process(domain_id, *parameters(threads=1)) as process:
         read_until(process, READY)
@@ -68,6 +119,47 @@ def test_two_ctrl_c_at_once_end_it_without_a_traceback(domain_id):
         output, code = finish(process)
     assert code == 0, output
     assert 'Traceback' not in output
+
+
+def test_no_large_image_is_lost_between_processes(domain_id):
+    context = Context()
+    rclpy.init(context=context, domain_id=domain_id)
+    client = Client(context, kind=Image, image_qos=RELIABLE, tracks_qos=RELIABLE)
+    try:
+        with tracker_process(domain_id, *parameters(threads=1)) as process:
+            client.wait_for(client.images.get_subscription_count, 'the subscription')
+            for index, frame in enumerate(clip_frames(20)):
+                client.images.publish(make_image(frame, 1.0 + index * 0.1))
+                client.spin(0.1)
+            client.next_status()
+            values = client.next_status()
+            process.send_signal(signal.SIGINT)
+            output, code = finish(process)
+    finally:
+        client.close()
+        context.try_shutdown()
+    assert (values['received'], values['rejected']) == ('20', '0')
+    assert code == 0, output
+
+
+def test_best_effort_loses_nothing_with_the_fastdds_profile(domain_id):
+    # In a process of its own: Fast DDS reads the profile when its first participant is made.
+    profile = ROOT / 'config' / 'fastdds.xml'
+    environment = {
+        **os.environ,
+        'ROS_DOMAIN_ID': str(domain_id),
+        'FASTDDS_DEFAULT_PROFILES_FILE': str(profile),
+        'PYTHONPATH': os.pathsep.join([str(ROOT), str(Path(__file__).parent)]),
+    }
+    reply = subprocess.run(
+        [sys.executable, '-c', SEND_TO_A_BEST_EFFORT_NODE, str(domain_id)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert reply.stdout == 'received 20 of 20\n', reply.stderr
 
 
 @pytest.mark.parametrize(

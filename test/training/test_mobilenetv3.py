@@ -64,17 +64,21 @@ def test_every_parameter_learns():
     sum(head.square().mean() for head in maps.values()).backward()
     without = [name for name, value in network.named_parameters() if value.grad is None]
     assert without == []
-    for part in ('previous_stem', 'prior_stem'):
-        assert getattr(network, part).weight.grad.abs().sum() > 0
+    assert network.motion.previous_stem.weight.grad.abs().sum() > 0
+    # Input channel 32 is the prior heatmap.
+    assert network.motion.merge_prior.depthwise.weight.grad[32].abs().sum() > 0
 
 
-def test_paths_can_be_left_out():
-    network = MobileNetV3CenterTrack({'hm': 1}).eval()
+def test_missing_inputs_stand_for_the_first_frame():
+    network = MobileNetV3CenterTrack({'hm': 1, 'tracking': 2}).eval()
     image = torch.rand(1, 3, 64, 64) * 255
     with torch.no_grad():
-        alone = network(image)['hm']
-        still = network(image, image, torch.zeros(1, 1, 16, 16))['hm']
+        alone = network(image)
+        still = network(image, image, torch.zeros(1, 1, 16, 16))
+        moved = network(image, image.flip(3), torch.ones(1, 1, 16, 16))
     torch.testing.assert_close(alone, still)
+    torch.testing.assert_close(alone['hm'], moved['hm'])
+    assert (alone['tracking'] - moved['tracking']).abs().max() > 1e-3
 
 
 def test_upsampling_samples_at_half_steps():

@@ -51,15 +51,17 @@ class SqueezeExcite(nn.Module):
 class SeparableConv2d(nn.Module):
     """Depthwise convolution without bias, then a 1x1 convolution with one; no activation."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
+    ) -> None:
         super().__init__()
         self.depthwise = SameConv2d(
-            in_channels, in_channels, kernel_size, groups=in_channels, bias=False
+            in_channels, in_channels, kernel_size, stride, groups=in_channels, bias=False
         )
         self.pointwise = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H, W)."""
+        """(B, C, H, W) -> (B, C', H / stride, W / stride)."""
         return self.pointwise(self.depthwise(x))
 
 
