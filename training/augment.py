@@ -41,7 +41,7 @@ class AugmentSettings:
     fill: float = 1.0
     flip: float = 0.5
     rotation: float = 0.0
-    motion_shift: float = 0.05
+    motion_shift: float = 0.08
     motion_scale: float = 0.05
     still: float = 0.15
     colour: float = 0.2

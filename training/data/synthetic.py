@@ -63,7 +63,7 @@ class SyntheticSettings:
     crossing_share: float = 0.25
     max_poles: int = 2
     shadows: float = 0.5
-    slowest_rate: float = 5.0
+    slowest_rate: float = 2.0
     fastest_rate: float = 30.0
     max_frame_distance: int = 3
 
