@@ -19,10 +19,13 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
         (f'share/{PACKAGE}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'share/{PACKAGE}/config', sorted(glob('config/*.yaml') + glob('config/*.rviz'))),
+        (
+            f'share/{PACKAGE}/config',
+            sorted(glob('config/*.yaml') + glob('config/*.rviz') + glob('config/*.xml')),
+        ),
         (
             f'share/{PACKAGE}/models',
-            sorted(glob('models/*.onnx') + glob('models/*.json') + glob('models/README.md')),
+            sorted(path for path in glob('models/*') if not path.endswith('.partial')),
         ),
     ],
     install_requires=['setuptools'],

@@ -102,12 +102,11 @@ def _threshold(value: float, from_model: float) -> float:
 
 
 def _class_indices(class_filter: tuple[str, ...], spec: ModelSpec) -> IntArray | None:
-    names = [name for name in class_filter if name]
-    if not names:
+    if not class_filter:
         return None
-    unknown = sorted(set(names) - set(spec.classes))
+    unknown = sorted(set(class_filter) - set(spec.classes))
     if unknown:
         raise ValueError(
             f'class_filter: {unknown} are not classes of {spec.name}; it knows {spec.classes}'
         )
-    return np.array([spec.classes.index(name) for name in names], dtype=np.int64)
+    return np.array([spec.classes.index(name) for name in class_filter], dtype=np.int64)

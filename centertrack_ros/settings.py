@@ -90,9 +90,10 @@ class Settings:
         'raw', 'raw: sensor_msgs/Image, compressed: CompressedImage', choices=('raw', 'compressed')
     )
     image_reliability: str = _parameter(
-        'best_effort',
-        'reliability of the image subscription; best_effort connects to every publisher',
-        choices=('best_effort', 'reliable'),
+        'auto',
+        'reliability of the image subscription; auto: reliable, and best effort where a publisher '
+        'offers no more',
+        choices=('auto', 'best_effort', 'reliable'),
     )
     autostart: bool = _parameter(True, 'configure and activate the lifecycle node at start')
     class_id_format: str = _parameter(
@@ -190,7 +191,8 @@ def _checked(row: Parameter, value: Any) -> Any:
     if kind is tuple:
         if isinstance(value, str) or not all(isinstance(item, str) for item in value):
             raise TypeError(f'{row.name}: expected a list of strings, received {value!r}')
-        return tuple(value)
+        # ROS cannot tell the type of an empty list; its parameter files hold [''] instead.
+        return tuple(item for item in value if item)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:
@@ -216,7 +218,7 @@ def to_yaml() -> str:
     ]
     for row in parameters():
         lines.append(f'    # {row.description} ({_note(row)})')
-        # rclpy cannot tell the type of an empty list; [''] reads as "no entries".
+        # See `_checked`.
         default = [''] if row.default == () else row.default
         lines.append(f'    {row.name}: {yaml.safe_dump(default, default_flow_style=True).strip()}')
     return '\n'.join(line.removesuffix(' ...').replace('\n...', '') for line in lines) + '\n'

@@ -3,6 +3,7 @@
 For figures instead of a view, `ros2 run centertrack_ros replay DIR --output OUT` writes a report.
 """
 
+import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
@@ -11,10 +12,11 @@ from launch.actions import (
     ExecuteProcess,
     IncludeLaunchDescription,
     OpaqueFunction,
+    SetEnvironmentVariable,
     Shutdown,
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -35,6 +37,7 @@ def generate_launch_description() -> LaunchDescription:
                 default_value='3.0',
                 description='seconds before the bag starts, in which the model is loaded',
             ),
+            *_fastdds_profile(),
             # Arguments given to this file reach the included one by themselves.
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(tracker)),
@@ -43,6 +46,15 @@ def generate_launch_description() -> LaunchDescription:
             OpaqueFunction(function=_player),
         ]
     )
+
+
+def _fastdds_profile() -> list[SetEnvironmentVariable]:
+    """Room for raw images from the player to the tracker, unless the user has a profile."""
+    profile = str(Path(__file__).parents[1] / 'config' / 'fastdds.xml')
+    # Humble knows the second name, later releases the first.
+    names = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+    name = names[os.environ.get('ROS_DISTRO') == 'humble']
+    return [SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))]
 
 
 def _player(context: LaunchContext) -> list[ExecuteProcess]:

@@ -12,6 +12,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
+from centertrack_ros.settings import parameters
+
 PACKAGE = 'centertrack_ros'
 CONFIG = Path(__file__).parents[1] / 'config'
 BOOLEANS = ['true', 'false']
@@ -21,7 +23,6 @@ PARAMETERS = ('model', 'engine', 'device', 'image_transport')
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, the node, and RViz if wanted."""
-    given = 'empty = what the parameter file says'
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -29,24 +30,7 @@ def generate_launch_description() -> LaunchDescription:
                 default_value='image',
                 description='topic of the camera, without /compressed',
             ),
-            DeclareLaunchArgument(
-                'model', default_value='', description=f'shipped model or path; {given}'
-            ),
-            DeclareLaunchArgument(
-                'engine',
-                default_value='',
-                choices=['', 'auto', 'onnxruntime', 'openvino'],
-                description=f'inference library; {given}',
-            ),
-            DeclareLaunchArgument(
-                'device', default_value='', description=f'auto, cpu, cuda or cuda:N; {given}'
-            ),
-            DeclareLaunchArgument(
-                'image_transport',
-                default_value='',
-                choices=['', 'raw', 'compressed'],
-                description=f'compressed subscribes <image>/compressed; {given}',
-            ),
+            *_parameter_arguments(),
             DeclareLaunchArgument(
                 'params_file',
                 default_value=str(CONFIG / 'tracker.yaml'),
@@ -55,18 +39,8 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'namespace', default_value='', description='of the node and its topics'
             ),
-            DeclareLaunchArgument(
-                'rviz',
-                default_value='false',
-                choices=BOOLEANS,
-                description='show the overlay in RViz',
-            ),
-            DeclareLaunchArgument(
-                'use_sim_time',
-                default_value='false',
-                choices=BOOLEANS,
-                description='follow /clock',
-            ),
+            _boolean('rviz', 'show the overlay in RViz'),
+            _boolean('use_sim_time', 'follow /clock'),
             DeclareLaunchArgument(
                 'log_level',
                 default_value='info',
@@ -76,6 +50,25 @@ def generate_launch_description() -> LaunchDescription:
             OpaqueFunction(function=_tracker),
             _rviz(),
         ]
+    )
+
+
+def _parameter_arguments() -> list[DeclareLaunchArgument]:
+    table = {row.name: row for row in parameters()}
+    return [
+        DeclareLaunchArgument(
+            name,
+            default_value='',
+            choices=['', *table[name].choices] if table[name].choices else None,
+            description=f'{table[name].description}; empty = what the parameter file says',
+        )
+        for name in PARAMETERS
+    ]
+
+
+def _boolean(name: str, description: str) -> DeclareLaunchArgument:
+    return DeclareLaunchArgument(
+        name, default_value='false', choices=BOOLEANS, description=description
     )
 
 

@@ -5,16 +5,9 @@ from pathlib import Path
 
 import yaml
 
-from centertrack_ros.settings import Settings, to_yaml
+from centertrack_ros.settings import Settings
 
 CONFIG = Path(__file__).parents[1] / 'config'
-
-
-def test_tracker_yaml_is_generated():
-    text = (CONFIG / 'tracker.yaml').read_text(encoding='utf-8')
-    assert text == to_yaml(), (
-        'run: python -m centertrack_ros.settings --yaml > config/tracker.yaml'
-    )
 
 
 def test_tracker_yaml_holds_the_defaults():

@@ -19,9 +19,7 @@ from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage as CompressedImageMsg
-from sensor_msgs.msg import Image as ImageMsg
+from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from centertrack_ros.ros.diagnostics import NodeState, diagnostics_to_msg
@@ -29,9 +27,12 @@ from centertrack_ros.ros.logs import forward_logs
 from centertrack_ros.ros.parameters import NodeParameters
 from centertrack_ros.ros.session import Session
 from centertrack_ros.ros.statistics import Statistics
+from centertrack_ros.ros.subscription import ImageSubscription, image_topic
 from centertrack_ros.settings import Settings
 
 DIAGNOSTICS_PERIOD = 1.0
+# Python sees a signal only between two waits for messages.
+SIGNAL_PERIOD = 0.2
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -49,7 +50,7 @@ class TrackerNode(LifecycleNode):
         """
         super().__init__('tracker', **arguments)
         self._session: Session | None = None
-        self._image_subscription: Any = None
+        self._image_subscription: ImageSubscription | None = None
         self._is_active = False
         self._is_enabled = True
         self._tracker_parameters = NodeParameters(self, self._apply)
@@ -123,8 +124,6 @@ class TrackerNode(LifecycleNode):
         try:
             action()
         except Exception as error:  # also what an engine's library raises
-            if not self.context.ok():
-                return FAILURE  # a signal has shut the middleware down under us
             expected = isinstance(error, ValueError | OSError | ImportError | RuntimeError)
             self.get_logger().error(
                 f'{name} failed: {error if expected else traceback.format_exc()}'
@@ -157,28 +156,19 @@ class TrackerNode(LifecycleNode):
             raise ValueError('no model is loaded: configure the node first')
         return self._session
 
-    def _image_topic(self) -> str:
-        # `image` is remapped first and then gets its suffix, as image_transport does it, so that
-        # the same remapping works for both transports.
-        topic: str = self.resolve_topic_name('image')
-        return f'{topic}/compressed' if self.settings.image_transport == 'compressed' else topic
-
     def _subscribe(self) -> None:
-        compressed = self.settings.image_transport == 'compressed'
-        reliable = self.settings.image_reliability == 'reliable'
-        policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        self._image_subscription = self.create_subscription(
-            CompressedImageMsg if compressed else ImageMsg,
-            self._image_topic(),
+        self._image_subscription = ImageSubscription(
+            self,
             self._required_session().worker.submit,
-            QoSProfile(depth=1, reliability=policy),
+            transport=self.settings.image_transport,
+            reliability=self.settings.image_reliability,
         )
-        self.get_logger().info(f'waiting for images on {self._image_subscription.topic_name}')
+        self.get_logger().info(f'waiting for images on {self._image_subscription.name}')
 
     def _unsubscribe(self) -> None:
         subscription, self._image_subscription = self._image_subscription, None
         if subscription is not None:
-            self.destroy_subscription(subscription)
+            subscription.destroy()
 
     def _apply(self, settings: Settings) -> None:
         """Take over live settings; ValueError: one of them cannot be."""
@@ -208,7 +198,10 @@ class TrackerNode(LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         subscription = self._image_subscription
-        topic = self._image_topic() if subscription is None else subscription.topic_name
+        if subscription is None:
+            topic = image_topic(self, self.settings.image_transport)
+        else:
+            topic = subscription.name
         state = NodeState(
             name=self.get_fully_qualified_name(),
             life_cycle=self._life_cycle(),
@@ -229,22 +222,42 @@ class TrackerNode(LifecycleNode):
         return 'unconfigured' if self._session is None else 'inactive'
 
 
+class StopRequest:
+    """Remembers that SIGINT or SIGTERM came, however often.
+
+    rclpy's own handlers shut the middleware down at once, and a worker that publishes at that
+    moment can bring the process down with a segmentation fault. So the node is closed first.
+    """
+
+    def __init__(self) -> None:
+        """Take over both signals; to be made in the main thread."""
+        self.requested = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def ignore(self) -> None:
+        """Let later ones do nothing: Python would die of them while it cleans up after `main`."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        self.requested = True
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop. Returns the exit code."""
+    stop = StopRequest()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        rclpy.init(args=args)
-        return _run()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        return _run(stop)
+    except ExternalShutdownException:
         return 0
-    except Exception:
-        if rclpy.ok():
-            raise
-        return 0  # a signal has shut the middleware down in the middle of something
     finally:
         rclpy.try_shutdown()
+        stop.ignore()
 
 
-def _run() -> int:
+def _run(stop: StopRequest) -> int:
     try:
         node = TrackerNode()
     except ValueError as error:
@@ -254,13 +267,12 @@ def _run() -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        if not node.autostart() and rclpy.ok():
+        if not node.autostart():
             node.get_logger().fatal('cannot start: see the error above')
             return 1
-        executor.spin()
+        while not stop.requested:
+            executor.spin_once(timeout_sec=SIGNAL_PERIOD)
     finally:
-        # `ros2 launch` repeats the Ctrl-C that the terminal has sent already.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         executor.shutdown()
         node.close()
     return 0

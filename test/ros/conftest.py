@@ -1,8 +1,13 @@
 """Every test here runs on real ROS 2 in a DDS domain of its own."""
 
+import fcntl
 import importlib.util
 import os
-import zlib
+import random
+import socket
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +16,6 @@ os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 DOMAINS = 102  # 0 to 101 fit into the port range of every system
-DOMAINS_PER_WORKER = 12
 NEEDED = ('rclpy', 'sensor_msgs', 'vision_msgs')
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
@@ -21,10 +25,6 @@ class ModuleWithoutRos(pytest.Module):
 
     def collect(self):
         pytest.skip(f'needs ROS 2: {", ".join(MISSING)} cannot be imported')
-
-
-def pytest_configure(config):
-    config.addinivalue_line('markers', 'ros: talks through real ROS 2 topics')
 
 
 def pytest_pycollect_makemodule(module_path, parent):
@@ -39,25 +39,40 @@ def pytest_collection_modifyitems(items):
             item.add_marker('ros')
 
 
-class DomainCounter:
-    """Deals out domains so that neighbours in time, workers and test runs do not meet."""
+@contextmanager
+def reserved_domain(start):
+    """Keep a domain to one test: neither another test nor a node that runs anyway may be in it."""
+    for offset in range(DOMAINS):
+        domain = (start + offset) % DOMAINS
+        path = Path(tempfile.gettempdir()) / f'centertrack_ros_domain_{domain}.lock'
+        with path.open('w') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if not is_occupied(domain):
+                yield domain
+                return
+    raise RuntimeError(f'all {DOMAINS} DDS domains are in use')
 
-    def __init__(self):
-        worker = os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw')
-        run = os.environ.get('PYTEST_XDIST_TESTRUNUID', str(os.getpid()))
-        self._first = zlib.crc32(run.encode()) + int(worker) * DOMAINS_PER_WORKER
-        self._count = 0
 
-    def next(self):
-        self._count += 1
-        return (self._first + self._count % DOMAINS_PER_WORKER) % DOMAINS
+def is_occupied(domain):
+    """True if a DDS participant of this machine has the first port of the domain."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(('', 7400 + 250 * domain + 10))
+        except OSError:
+            return True
+    return False
 
 
 @pytest.fixture(scope='session')
-def domain_counter():
-    return DomainCounter()
+def random_domains():
+    # Not the seeded generator of a test: parallel runs shall begin at different domains.
+    return random.SystemRandom()
 
 
 @pytest.fixture
-def domain_id(domain_counter):
-    return domain_counter.next()
+def domain_id(random_domains):
+    with reserved_domain(random_domains.randrange(DOMAINS)) as domain:
+        yield domain

@@ -1,0 +1,96 @@
+"""The image subscription: connects to every publisher, and loses nothing where it can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage as CompressedImageMsg
+from sensor_msgs.msg import Image as ImageMsg
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import (
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
+
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+
+
+class ImageSubscription:
+    """Subscribes to the newest image.
+
+    With reliability `auto` it asks for reliable delivery, and for best effort as soon as a
+    publisher turns out to offer no more. Best effort from the start connects to everybody too, but
+    Fast DDS then drops most images above half a megabyte on their way to another process: 166 of
+    200 images of 768x576 at 10 Hz on a busy machine, where reliable delivery lost none.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        callback: Callable[[Any], None],
+        *,
+        transport: str,
+        reliability: str,
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: whose subscription it is.
+            callback: takes each message.
+            transport: `raw` or `compressed`.
+            reliability: `auto`, `best_effort` or `reliable`.
+        """
+        self._node = node
+        self._callback = callback
+        self._kind = CompressedImageMsg if transport == 'compressed' else ImageMsg
+        self.topic = image_topic(node, transport)
+        events = SubscriptionEventCallbacks()
+        if reliability == 'auto':
+            events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible)
+        policy = BEST_EFFORT if reliability == 'best_effort' else RELIABLE
+        try:
+            self._subscription = self._create(policy, events)
+        except UnsupportedEventTypeError:
+            # This middleware would not tell that nothing comes.
+            self._subscription = self._create(BEST_EFFORT, SubscriptionEventCallbacks())
+
+    @property
+    def name(self) -> str:
+        """Full topic name after all remappings."""
+        return str(self._subscription.topic_name)
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _create(self, policy: ReliabilityPolicy, events: SubscriptionEventCallbacks) -> Any:
+        return self._node.create_subscription(
+            self._kind,
+            self.topic,
+            self._callback,
+            QoSProfile(depth=1, reliability=policy),
+            event_callbacks=events,
+        )
+
+    def _on_incompatible(self, _: Any) -> None:
+        self.destroy()
+        self._subscription = self._create(BEST_EFFORT, SubscriptionEventCallbacks())
+        self._node.get_logger().info(
+            f'a publisher of {self.name} offers best effort only: subscribed best effort; images '
+            'above half a megabyte may get lost between processes'
+        )
+
+
+def image_topic(node: Node, transport: str) -> str:
+    """Topic of the images: `image`, remapped, and then with the suffix of its transport.
+
+    As image_transport does it, so that one remapping works for both transports.
+    """
+    topic = node.resolve_topic_name('image')
+    return f'{topic}/compressed' if transport == 'compressed' else topic
