@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tracker_scenes import make_detections
+from tracker_scenes import parameters as scene_parameters
 
 from centertrack_ros.datatypes import Detections, Tracks
 from centertrack_ros.tracker import CenterTrackTracker, TrackerParameters
@@ -22,25 +24,8 @@ Json = dict[str, Any]
 
 
 def parameters(**values: Any) -> TrackerParameters:
-    defaults = {
-        'track_threshold': 0.0,
-        'birth_threshold': 0.4,
-        'prior_threshold': 0.5,
-        'max_age': 0.0,
-        'max_age_frames': -1,
-    }
-    return TrackerParameters(**{**defaults, **values})
-
-
-def make_detections(
-    boxes: Any, scores: Any, classes: Any, centers: Any, offsets: Any
-) -> Detections:
-    return Detections(
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        scores=np.array(scores, np.float32),
-        classes=np.array(classes, np.int64),
-        centers=np.array(centers, np.float32).reshape(-1, 2),
-        offsets=np.array(offsets, np.float32).reshape(-1, 2),
+    return scene_parameters(
+        **{'track_threshold': 0.0, 'birth_threshold': 0.4, 'prior_threshold': 0.5, **values}
     )
 
 

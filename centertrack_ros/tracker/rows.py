@@ -1,0 +1,137 @@
+"""State of the robust tracker: one row per track, changed only by making new arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from centertrack_ros.datatypes import BoolArray, Detections, FloatArray, IntArray
+from centertrack_ros.tracker.motion import (
+    Motion,
+    boxes_from_values,
+    correct,
+    start,
+    values_from_boxes,
+)
+
+# Sum of scores: about ten sure detections in a row make a track change its class.
+MOST_VOTES = np.float32(5)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """State of N tracks, oldest first; names as in `Tracks`.
+
+    Attributes:
+        lost_time: (N,) float32, seconds since the last detection.
+        class_votes: (N,) float32, scores for the track's class less those for others; when it
+            would fall below zero, the class gives way to the one seen (majority vote in
+            constant memory, Boyer and Moore 1981).
+        confirmed: (N,) bool, False until a new track may be reported.
+        boxes: (N, 4) float32, what is published.
+    """
+
+    ids: IntArray
+    classes: IntArray
+    class_votes: FloatArray
+    scores: FloatArray
+    hits: IntArray
+    misses: IntArray
+    lost_time: FloatArray
+    confirmed: BoolArray
+    boxes: FloatArray
+    centers: FloatArray
+    detection_indices: IntArray
+    motion: Motion
+
+    def __getitem__(self, index: IntArray | BoolArray | slice) -> Rows:
+        """Rows chosen by an index array, a mask or a slice."""
+        return Rows(**{name: array[index] for name, array in vars(self).items()})
+
+
+def with_detections(
+    rows: Rows, matches: IntArray, detections: Detections, measured: FloatArray
+) -> Rows:
+    """The matched tracks take their detections; `rows` are all tracks, advanced to this image."""
+    tracks, seen = matches[:, 0], matches[:, 1]
+    corrected = correct(rows.motion[tracks], measured[seen])
+    # The centre is published as measured, the size filtered: sizes change slowly and are
+    # measured worse, while a filtered centre lags behind a shaking camera.
+    published = np.concatenate((measured[seen, :2], corrected.values[:, 2:]), axis=1)
+    classes, votes = _vote(rows[tracks], detections[seen])
+    motion = Motion(
+        _put(rows.motion.values, tracks, corrected.values),
+        _put(rows.motion.rates, tracks, corrected.rates),
+        _put(rows.motion.covariances, tracks, corrected.covariances),
+    )
+    return replace(
+        rows,
+        classes=_put(rows.classes, tracks, classes),
+        class_votes=_put(rows.class_votes, tracks, votes),
+        scores=_put(rows.scores, tracks, detections.scores[seen]),
+        hits=_put(rows.hits, tracks, rows.hits[tracks] + 1),
+        misses=_put(rows.misses, tracks, 0),
+        lost_time=_put(rows.lost_time, tracks, 0.0),
+        boxes=_put(rows.boxes, tracks, boxes_from_values(published)),
+        centers=_put(rows.centers, tracks, detections.centers[seen]),
+        detection_indices=_put(rows.detection_indices, tracks, seen),
+        motion=motion,
+    )
+
+
+def born_rows(
+    detections: Detections, chosen: IntArray, ids: IntArray, *, confirmed: BoolArray
+) -> Rows:
+    """New tracks from the chosen detections."""
+    boxes = detections.boxes[chosen]
+    count = len(ids)
+    return Rows(
+        ids=ids,
+        classes=detections.classes[chosen],
+        class_votes=detections.scores[chosen],
+        scores=detections.scores[chosen],
+        hits=np.ones(count, np.int64),
+        misses=np.zeros(count, np.int64),
+        lost_time=np.zeros(count, np.float32),
+        confirmed=confirmed,
+        boxes=boxes,
+        centers=detections.centers[chosen],
+        detection_indices=chosen,
+        motion=start(values_from_boxes(boxes)),
+    )
+
+
+def _vote(rows: Rows, detections: Detections) -> tuple[IntArray, FloatArray]:
+    """Classes and votes (N,) of tracks after the detections (N) that they have taken."""
+    agree = rows.classes == detections.classes
+    votes = rows.class_votes + np.where(agree, detections.scores, -detections.scores)
+    # Bounded, so that a long life does not make a class unchangeable.
+    votes = np.clip(votes, -MOST_VOTES, MOST_VOTES)
+    return np.where(votes < 0, detections.classes, rows.classes), np.abs(votes)
+
+
+def _put(array: Any, index: IntArray, values: Any) -> Any:
+    """A copy of `array` with `values` at the rows `index`."""
+    copy = array.copy()
+    copy[index] = values
+    return copy
+
+
+def concatenate(first: Rows, second: Rows) -> Rows:
+    """The rows of `first`, then those of `second`."""
+    if len(second.ids) == 0:
+        return first
+    columns: dict[str, Any] = {
+        name: np.concatenate((array, vars(second)[name]))
+        for name, array in vars(first).items()
+        if name != 'motion'
+    }
+    columns['motion'] = Motion(
+        *(
+            np.concatenate((array, vars(second.motion)[name]))
+            for name, array in vars(first.motion).items()
+        )
+    )
+    return Rows(**columns)
