@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class TrackingPipeline:
         )
         ticks.append(time.perf_counter())
         dt = 0.0 if self._stamp is None else stamp - self._stamp
-        self._tracks = self.tracker.update(detections, dt)
+        self._tracks = _clipped(self.tracker.update(detections, dt), transform)
         ticks.append(time.perf_counter())
         self._previous_input, self._transform, self._stamp = network_input, transform, stamp
         stage_ms = dict(zip(STAGES, np.diff(ticks) * 1e3, strict=True))
@@ -137,3 +137,9 @@ class TrackingPipeline:
                 f'image size changed from {size[1]}x{size[0]} to {image.shape[1]}x{image.shape[0]}'
             )
         return ''
+
+
+def _clipped(tracks: Tracks, transform: FrameTransform) -> Tracks:
+    """The tracks with boxes inside the image: predicted and smoothed ones can leave it."""
+    limit = np.array([transform.image_width, transform.image_height] * 2, np.float32)
+    return replace(tracks, boxes=np.clip(tracks.boxes, 0, limit))

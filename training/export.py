@@ -10,7 +10,7 @@ import logging
 import sys
 import tempfile
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -22,7 +22,7 @@ from torch import Tensor
 from centertrack_ros.datatypes import Candidates, Image, Tracks
 from centertrack_ros.engines.base import OUTPUTS, Engine, candidates_from_outputs
 from centertrack_ros.engines.onnxruntime import OnnxRuntimeEngine
-from centertrack_ros.model_spec import ModelSpec
+from centertrack_ros.model_spec import ModelSpec, Thresholds
 from centertrack_ros.pipeline import TrackingPipeline
 from centertrack_ros.preprocessing import fit_transform, to_input
 from centertrack_ros.rendering import render_prior_heatmap
@@ -139,6 +139,14 @@ def read_frames(path: Path, count: int) -> list[Image]:
     return frames[:count]
 
 
+def _threshold(text: str) -> tuple[str, float]:
+    names = [entry.name for entry in fields(Thresholds)]
+    name, _, value = text.partition('=')
+    if name not in names:
+        raise argparse.ArgumentTypeError(f'expected one of {names} and a value, received {text!r}')
+    return name, float(value)
+
+
 def main() -> int:
     """Export a checkpoint; exit code 1 when ONNX Runtime and PyTorch disagree."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -147,6 +155,14 @@ def main() -> int:
     parser.add_argument('--name', help='file name without ending (default: the name in the spec)')
     parser.add_argument('--video', type=Path, default=SAMPLE_CLIP, help='frames for the check')
     parser.add_argument('--frames', type=int, default=12, help='how many of them')
+    parser.add_argument(
+        '--threshold',
+        action='append',
+        default=[],
+        type=_threshold,
+        metavar='NAME=VALUE',
+        help='another default threshold than the one trained with, such as track=0.4',
+    )
     arguments = parser.parse_args()
     checkpoint = Checkpoint.load(arguments.checkpoint)
     name = arguments.name or checkpoint.spec.name
@@ -156,7 +172,8 @@ def main() -> int:
         'training_steps': str(checkpoint.step),
         'seed': str(checkpoint.seed),
     }
-    spec = replace(checkpoint.spec, name=name, provenance=provenance)
+    thresholds = replace(checkpoint.spec.thresholds, **dict(arguments.threshold))
+    spec = replace(checkpoint.spec, name=name, provenance=provenance, thresholds=thresholds)
     graph = TrackerGraph(checkpoint.network(), spec.max_candidates, spec.box)
     arguments.output.mkdir(parents=True, exist_ok=True)
     # Exported and checked aside: a model that fails the check never replaces a good one.

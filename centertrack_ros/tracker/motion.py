@@ -15,7 +15,7 @@ import numpy as np
 from centertrack_ros.datatypes import BoolArray, FloatArray, IntArray
 
 # Standard deviations; the first number is for the centre, the second for width and height.
-# Measurement: sizes. Three pixels for a person of 40 x 100, and pose changes the width more.
+# Measurement: sizes. Four pixels for a person of 40 x 100, and pose changes the width more.
 MEASUREMENT = np.array([0.07, 0.1], np.float32)
 # Drift of the velocity: sizes per second after one second of random acceleration. Smaller values
 # bridge longer gaps, larger ones follow turns; people and cars lie between 0.2 and 0.7.

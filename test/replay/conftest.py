@@ -13,10 +13,6 @@ from centertrack_ros.replay.sources import open_source
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def pytest_configure(config):
-    config.addinivalue_line('markers', 'ros: talks through real ROS 2 topics')
-
-
 @pytest.fixture(scope='session')
 def clip_path():
     """The shipped clip with several people, 768x576 at 10 images per second."""

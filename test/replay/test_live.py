@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,7 +106,7 @@ def test_recording_that_breaks_while_it_is_played(video_path, tmp_path, capsys):
 
 
 def test_without_ros_the_way_out_is_named(video_path, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'centertrack_ros.ros.replay_session', None)
+    monkeypatch.setitem(sys.modules, 'centertrack_ros.ros.replay_session', None)
     arguments = [str(video_path), '--output', str(tmp_path / 'out'), '--mode', 'live']
     assert command.main(arguments) == 2
     assert '--mode offline works without' in capsys.readouterr().err
@@ -128,20 +131,25 @@ def test_last_words(tmp_path):
     assert live._last_words(log) == 'Segmentation fault'
 
 
-def test_own_domain_only_where_the_user_has_none(monkeypatch):
-    import os
-
-    names = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE')
+def test_environment_of_the_user_comes_first(monkeypatch):
+    domain, span, *profiles = names = (
+        'ROS_DOMAIN_ID',
+        'ROS_AUTOMATIC_DISCOVERY_RANGE',
+        *live.PROFILE_VARIABLES,
+    )
     for name in names:
         monkeypatch.delenv(name, raising=False)
-    with live.own_domain():
-        assert 1 <= int(os.environ['ROS_DOMAIN_ID']) <= 101
-        assert os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+    with live.replay_environment():
+        assert 1 <= int(os.environ[domain]) <= 101
+        assert os.environ[span] == 'LOCALHOST'
+        assert all(Path(os.environ[name]).is_file() for name in profiles)
     assert not set(names) & set(os.environ)
-    monkeypatch.setenv('ROS_DOMAIN_ID', '42')
-    with live.own_domain():
-        assert os.environ['ROS_DOMAIN_ID'] == '42'
-        assert 'ROS_AUTOMATIC_DISCOVERY_RANGE' not in os.environ
+    monkeypatch.setenv(domain, '42')
+    monkeypatch.setenv(profiles[1], '/of/the/user.xml')
+    with live.replay_environment():
+        assert os.environ[domain] == '42'
+        assert os.environ[profiles[1]] == '/of/the/user.xml'
+        assert not {span, profiles[0]} & set(os.environ)
 
 
 @pytest.mark.parametrize('rate', [0.0, -1.0, float('nan')])

@@ -69,11 +69,12 @@ def test_onnx_equals_pytorch(checkpoint, tmp_path):
 
 def test_command_writes_model_and_spec(checkpoint, tmp_path, monkeypatch, capsys):
     arguments = ['export', str(checkpoint), '--output', str(tmp_path), '--video', str(CLIP)]
-    monkeypatch.setattr(sys, 'argv', [*arguments, '--frames', '2'])
+    monkeypatch.setattr(sys, 'argv', [*arguments, '--frames', '2', '--threshold', 'birth=0.5'])
     assert export.main() == 0
     assert 'max difference' in capsys.readouterr().out
     spec = ModelSpec.load(tmp_path / 'tiny.onnx')
     assert spec.provenance['training_steps'] == '3'
+    assert (spec.thresholds.track, spec.thresholds.birth) == (0.2, 0.5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['tiny.json', 'tiny.onnx']
 
 
