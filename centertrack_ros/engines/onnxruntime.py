@@ -38,8 +38,6 @@ class OnnxRuntimeEngine:
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # Spinning threads would take the cores from the camera driver between two frames.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         providers = _providers(device, onnxruntime.get_available_providers())
         try:
             self._session: Any = onnxruntime.InferenceSession(
