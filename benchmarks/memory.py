@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from centertrack_ros.factory import build_pipeline
-from centertrack_ros.replay.live import START_TIMEOUT, node_process, own_domain
+from centertrack_ros.replay.live import START_TIMEOUT, node_process, replay_environment
 from centertrack_ros.replay.progress import progress_bar
 from centertrack_ros.replay.sources import NANOSECONDS, Frame, Source, open_source
 from centertrack_ros.replay.summary import environment
@@ -58,6 +58,7 @@ def feed(
             bar.update()
             if count in marks:
                 memory[count] = round(resident_mib(pid), 1)
+                bar.write(f'{count:>7} images  {memory[count]:8.1f} MiB')
             if count == marks[-1]:
                 return memory
     return memory
@@ -69,7 +70,7 @@ def measure_node(source: Source, settings: Settings, marks: list[int]) -> dict[i
 
     namespace = f'/memory_{os.getpid()}'
     with (
-        own_domain(),
+        replay_environment(),
         node_process(settings, namespace) as node,
         open_session(namespace, compressed=False) as session,
     ):
@@ -117,10 +118,8 @@ def main() -> int:
             memory = measure_pipeline(source, settings, marks)
     base = memory.get(FIRST_MARK, memory[marks[0]])
     growth = round(memory[marks[-1]] - base, 1)
-    print(f'resident memory of the {what}')
-    for count, mib in memory.items():
-        print(f'{count:>7} images  {mib:8.1f} MiB')
-    print(f'growth since {FIRST_MARK if FIRST_MARK in memory else marks[0]}: {growth:+.1f} MiB')
+    first = FIRST_MARK if FIRST_MARK in memory else marks[0]
+    print(f'resident memory of the {what}: {growth:+.1f} MiB from image {first} to {marks[-1]}')
     if options.json:
         document = {
             'benchmark': 'memory',

@@ -126,6 +126,8 @@ def _draw_box(canvas: Image, box: list[int], color: Color, scale: float, *, dash
 
 
 def _draw_label(canvas: Image, box: list[int], text: str, color: Color, scale: float) -> None:
+    # Smaller letters than at the reference height cannot be read.
+    scale = max(scale, 1.0)
     font_scale, width = 0.42 * scale, max(1, round(scale))
     (text_width, text_height), baseline = cv2.getTextSize(text, FONT, font_scale, width)
     margin = max(2, round(3 * scale))

@@ -19,7 +19,7 @@ import numpy as np
 from centertrack_ros.factory import build_pipeline, find_model
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.replay.evaluation import GroundTruth, load_ground_truth
-from centertrack_ros.replay.live import class_ids, live_settings, run_live
+from centertrack_ros.replay.live import class_ids, run_live
 from centertrack_ros.replay.metrics import PERCENTAGES
 from centertrack_ros.replay.mot_files import write_mot
 from centertrack_ros.replay.offline import run_offline
@@ -44,6 +44,7 @@ from centertrack_ros.settings import Settings, parameters
 
 EXIT_EXPLAINED = 2
 EXIT_INTERRUPTED = 130
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,33 +56,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # FFmpeg's own complaints about a broken video would hide the one line that explains it.
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    interrupted = threading.Event()
     try:
-        with _terminated_like_interrupted():
+        with _interruptible(interrupted):
             _replay(options)
     except KeyboardInterrupt:
+        interrupted.set()
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        # A library that is interrupted while it loads says that it cannot be imported.
+        if not interrupted.is_set():
+            print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
+            return EXIT_EXPLAINED
+    if interrupted.is_set():
         print('interrupted: no output was written', file=sys.stderr)
         return EXIT_INTERRUPTED
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
-        print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
-        return EXIT_EXPLAINED
     return 0
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Clean up after SIGTERM as after Ctrl-C: it would leave the node running."""
+def _interruptible(interrupted: threading.Event) -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM too, which would leave the node running behind us."""
 
     def interrupt(*_: object) -> None:
+        interrupted.set()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in INTERRUPTS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _replay(options: argparse.Namespace) -> None:
@@ -160,7 +168,7 @@ def _write_files(
         summary,
         sample=sample,
         sample_index=sample_index,
-        truth_counts=None if truth is None else [len(frame) for frame in truth.frames],
+        truth=truth,
     )
     text = json.dumps(summary, indent=2, ensure_ascii=False)
     (folder / METRICS_FILE).write_text(text + '\n', encoding='utf-8')
@@ -177,11 +185,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         changes['engine'] = options.engine
     if options.classes is not None:
         changes['class_filter'] = tuple(options.classes)
-    settings = replace(settings, **changes)
-    # In a parameter file [''] stands for an empty list, whose type ROS could not tell.
-    names = tuple(name for name in settings.class_filter if name)
-    settings = replace(settings, class_filter=names)
-    return live_settings(settings) if options.mode == 'live' else settings
+    return replace(settings, **changes)
 
 
 def _print_summary(summary: Mapping[str, Any], output: Path) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 import yaml
 
 from centertrack_ros.datatypes import Tracks
-from centertrack_ros.factory import find_model
+from centertrack_ros.factory import find_model, models_folder
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.pipeline import STAGES
 from centertrack_ros.replay.records import FrameRecord, ReplayRun
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 10.0
 MAX_DOMAIN = 101
+# Later releases read the first name, Humble the second.
+PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 LOG_LINE = re.compile(r'\[(ERROR|FATAL)\] \[[^]]*\] \[[^]]*\]: (?P<text>.*)')
 
 
@@ -52,7 +54,7 @@ def run_live(
 
     Args:
         source: the recording.
-        settings: of the node, see `live_settings` for what is changed.
+        settings: of the node; it is started with `autostart` whatever they say.
         rate: speed of playing relative to the stamps of the recording.
         progress: called after each image.
 
@@ -73,7 +75,7 @@ def run_live(
     namespace = f'/replay_{os.getpid()}'
     compressed = settings.image_transport == 'compressed'
     with (
-        own_domain(),
+        replay_environment(),
         node_process(settings, namespace) as node,
         open_session(namespace, compressed=compressed) as session,
     ):
@@ -85,16 +87,6 @@ def run_live(
     return _to_run(log, class_ids(settings, ModelSpec.load(find_model(settings.model))), rate)
 
 
-def live_settings(settings: Settings) -> Settings:
-    """What the node runs with in a live replay.
-
-    It starts by itself, and its images are reliable: on a busy machine a best-effort connection
-    loses raw images larger than the middleware's buffer of 512 kB (of 1.3 MB ones 80 % were seen
-    lost), and the replay is to measure the node and not that.
-    """
-    return replace(settings, autostart=True, image_reliability='reliable')
-
-
 def class_ids(settings: Settings, spec: ModelSpec) -> list[str]:
     """What `class_id` holds in messages for each class of the model."""
     if settings.class_id_format == 'index':
@@ -103,15 +95,21 @@ def class_ids(settings: Settings, spec: ModelSpec) -> list[str]:
 
 
 @contextmanager
-def own_domain() -> Iterator[None]:
-    """Keep the replay to itself on this machine, unless the user chose a domain."""
-    wanted = {
-        'ROS_DOMAIN_ID': str(1 + os.getpid() % MAX_DOMAIN),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-    }
-    added = {name: value for name, value in wanted.items() if name not in os.environ}
-    if 'ROS_DOMAIN_ID' not in added:
-        added = {}
+def replay_environment() -> Iterator[None]:
+    """Set environment variables for both ends of a replay, where the user has not set them.
+
+    A domain of its own keeps the replay to itself on this machine. The Fast DDS profile gives raw
+    images room on their way to the node: with the 512 kB that they have without it, parts of them
+    are lost on a busy machine and repeated after up to seconds, which is not the node's doing.
+    """
+    added: dict[str, str] = {}
+    if 'ROS_DOMAIN_ID' not in os.environ:
+        added['ROS_DOMAIN_ID'] = str(1 + os.getpid() % MAX_DOMAIN)
+        if 'ROS_AUTOMATIC_DISCOVERY_RANGE' not in os.environ:
+            added['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    profile = models_folder().parent / 'config' / 'fastdds.xml'
+    if profile.is_file() and not any(name in os.environ for name in PROFILE_VARIABLES):
+        added |= dict.fromkeys(PROFILE_VARIABLES, str(profile))
     os.environ.update(added)
     try:
         yield
@@ -177,7 +175,8 @@ def node_process(settings: Settings, namespace: str) -> Iterator[NodeProcess]:
 
 def _parameter_yaml(settings: Settings) -> str:
     # The name of a shipped model is looked up here once: the node gets the file itself.
-    chosen = replace(live_settings(settings), model=str(find_model(settings.model).resolve()))
+    model = str(find_model(settings.model).resolve())
+    chosen = replace(settings, autostart=True, model=model)
     # ROS cannot tell the type of an empty list; [''] stands for none.
     values = {
         name: (list(value) or ['']) if isinstance(value, tuple) else value

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from centertrack_ros.drawing import track_color
+from centertrack_ros.replay.evaluation import GroundTruth
 from centertrack_ros.replay.records import FrameRecord, ReplayRun
 from centertrack_ros.replay.sources import NANOSECONDS
 
@@ -64,23 +65,33 @@ def timeline_svg(run: ReplayRun) -> str:
     return _svg(figure)
 
 
-def counts_svg(run: ReplayRun, truth_counts: Sequence[int] | None = None) -> str:
-    """Tracks in each image, over the number in the ground truth where there is one."""
+def object_counts(run: ReplayRun, truth: GroundTruth | None) -> tuple[list[int], list[int] | None]:
+    """Tracks per image and objects in the ground truth, both of its class; all without one."""
+    if truth is None:
+        return [len(record.tracks) for record in run.records], None
+    tracks = [len(record.boxes(truth.class_index)) for record in run.records]
+    objects = [len(frame) for frame in truth.frames]
+    return tracks, [*objects, *[0] * (len(tracks) - len(objects))]
+
+
+def counts_svg(run: ReplayRun, truth: GroundTruth | None = None) -> str:
+    """Tracks in each image, in front of what the ground truth says."""
     times, label = image_times(run.records)
+    tracks, objects = object_counts(run, truth)
     figure, axes = _axes(2.3)
-    if truth_counts is not None:
-        padded = [*truth_counts, *[0] * len(times)][: len(times)]
+    if truth is not None and objects is not None:
         axes.fill_between(
-            times, padded, step='post', color=TRUTH_COLOR, lw=0, label='ground truth'
+            times, objects, step='post', color=TRUTH_COLOR, lw=0, label='ground truth'
         )
-    counts = [len(record.tracks) for record in run.records]
-    axes.step(times, counts, where='post', color=MAIN_COLOR, lw=1.2, label='tracks')
-    if truth_counts is not None:
+        name = f'tracks of class {truth.class_name}'
+        axes.step(times, tracks, where='post', color=MAIN_COLOR, lw=1.2, label=name)
         axes.legend(frameon=False, fontsize=8, loc='upper right', ncols=2)
+    else:
+        axes.step(times, tracks, where='post', color=MAIN_COLOR, lw=1.2)
     axes.set_xlabel(label)
     axes.set_ylabel('objects')
     # Room for the legend above the highest count.
-    axes.set_ylim(0, 1.25 * max([1, *counts, *(truth_counts or [])]))
+    axes.set_ylim(0, 1.25 * max([1, *tracks, *(objects or [])]))
     axes.margins(x=0)
     return _svg(figure)
 

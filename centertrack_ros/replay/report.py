@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from jinja2 import Environment
 
 from centertrack_ros.datatypes import Image
 from centertrack_ros.replay import plots
+from centertrack_ros.replay.evaluation import GroundTruth
 from centertrack_ros.replay.metrics import PERCENTAGES
 from centertrack_ros.replay.records import ReplayRun
 from centertrack_ros.replay.report_template import PAGE
@@ -37,7 +38,7 @@ def write_report(
     *,
     sample: Image | None = None,
     sample_index: int = 0,
-    truth_counts: Sequence[int] | None = None,
+    truth: GroundTruth | None = None,
 ) -> None:
     """Write the page.
 
@@ -47,7 +48,7 @@ def write_report(
         summary: the document of `metrics.json`.
         sample: (H, W, 3) uint8 BGR, an annotated image.
         sample_index: which one of the recording it is, from 0.
-        truth_counts: objects in the ground truth of each image.
+        truth: what the tracks were compared with.
     """
     # `cards` and the like come from file names and class names: nothing of it is HTML.
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(PAGE)
@@ -61,7 +62,7 @@ def write_report(
         sample_number=sample_index + 1,
         plots={
             'timeline': _svg_address(plots.timeline_svg(run)),
-            'counts': _svg_address(plots.counts_svg(run, truth_counts)),
+            'counts': _svg_address(plots.counts_svg(run, truth)),
             'latency': _svg_address(plots.latency_svg(run)),
         },
     )
