@@ -18,6 +18,7 @@ Color = tuple[int, int, int]
 GOLDEN_RATIO = 0.618033988749895
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 DASH_PX = 6
+NOTE_COLOR: Color = (46, 34, 207)
 # Line width 2 and text of about 11 px at this height; both grow with the image.
 REFERENCE_HEIGHT_PX = 576
 
@@ -107,6 +108,21 @@ def draw_tracks(
         color = track_color(track_id)
         _draw_box(canvas, box, color, scale, dashed=bool(tracks.misses[row] > 0))
         _draw_label(canvas, box, f'{track_id} {name} {tracks.scores[row]:.2f}', color, scale)
+    return canvas
+
+
+def draw_note(image: Image, text: str) -> Image:
+    """Write a line into the upper left corner of a copy of an image.
+
+    Args:
+        image: (H, W, 3) uint8 BGR; it is not written to.
+        text: the line, ASCII.
+
+    Returns:
+        (H, W, 3) uint8 BGR, a new array.
+    """
+    canvas = np.array(image, order='C')
+    _draw_label(canvas, [0, 0, 0, 0], text, NOTE_COLOR, canvas.shape[0] / REFERENCE_HEIGHT_PX)
     return canvas
 
 

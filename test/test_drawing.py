@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from centertrack_ros.datatypes import Tracks
-from centertrack_ros.drawing import Trails, draw_tracks, track_color
+from centertrack_ros.drawing import Trails, draw_note, draw_tracks, track_color
 
 CLASSES = ('person', 'car')
 
@@ -55,6 +55,14 @@ def test_argument_is_not_written_to(image):
     np.testing.assert_array_equal(image, before)
     assert drawn.flags.writeable
     assert not np.shares_memory(drawn, image)
+
+
+def test_note(image):
+    before = image.copy()
+    drawn = draw_note(image, 'image 7: dropped')
+    np.testing.assert_array_equal(image, before)
+    assert (drawn[:15, :60] != image[:15, :60]).any(axis=2).mean() > 0.5
+    np.testing.assert_array_equal(drawn[60:], image[60:])
 
 
 def test_nothing_to_draw(image):

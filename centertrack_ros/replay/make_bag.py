@@ -73,30 +73,42 @@ def make_bag(
             f'{path} exists already: name another folder, or replace a bag with --force'
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    message_type = IMAGE_TYPE if transport == 'raw' else COMPRESSED_TYPE
-    to_message = _image_message if transport == 'raw' else _compressed_message
-    store = typestore()
-    count = start_ns = 0
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.partial-') as staging:
         # The storage file is named after its folder, so the folder has its final name already.
         staged = Path(staging) / path.name
         with Writer(staged, version=BAG_VERSION, storage_plugin=STORAGES[storage]) as writer:
-            connection = writer.add_connection(
-                topic or DEFAULT_TOPICS[transport], message_type, typestore=store
-            )
-            for frame in source:
-                if count == 0 and frame.stamp_ns == 0:
-                    start_ns = START_NS
-                stamp_ns = start_ns + frame.stamp_ns
-                message = to_message(frame, stamp_ns, frame_id)
-                writer.write(connection, stamp_ns, store.serialize_cdr(message, message_type))
-                count += 1
-                progress()
+            topic = topic or DEFAULT_TOPICS[transport]
+            count = _write_images(writer, source, transport, topic, frame_id, progress)
         if count == 0:
             raise ValueError(f'{source.description}: expected images, found none')
         if path.exists():
             path.rename(Path(staging) / 'replaced')
         staged.rename(path)
+    return count
+
+
+def _write_images(
+    writer: Writer,
+    source: Source,
+    transport: str,
+    topic: str,
+    frame_id: str,
+    progress: Callable[[], object],
+) -> int:
+    """Write all images to one topic; returns how many there were."""
+    message_type = IMAGE_TYPE if transport == 'raw' else COMPRESSED_TYPE
+    to_message = _image_message if transport == 'raw' else _compressed_message
+    store = typestore()
+    connection = writer.add_connection(topic, message_type, typestore=store)
+    count = start_ns = 0
+    for frame in source:
+        if count == 0 and frame.stamp_ns == 0:
+            start_ns = START_NS
+        stamp_ns = start_ns + frame.stamp_ns
+        message = to_message(frame, stamp_ns, frame_id)
+        writer.write(connection, stamp_ns, store.serialize_cdr(message, message_type))
+        count += 1
+        progress()
     return count
 
 

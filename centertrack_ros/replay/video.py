@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from centertrack_ros.datatypes import Image
-from centertrack_ros.drawing import Trails, draw_tracks
+from centertrack_ros.drawing import Trails, draw_note, draw_tracks
 from centertrack_ros.replay.records import FrameRecord
 from centertrack_ros.replay.sources import Source
 
@@ -49,30 +50,35 @@ def draw_recording(
     Raises:
         ValueError: the recording broke, or the video cannot be written.
     """
-    trails = Trails()
-    writer: _VideoFile | None = None
     sample: Image | None = None
-    try:
-        for index, (frame, record) in enumerate(zip(source, records, strict=False)):
-            if record.reset_reason:
-                trails.clear()
-            trails.update(record.tracks)
-            wanted = index == sample_index
-            if wanted or video_path is not None:
-                drawn = draw_tracks(frame.image, record.tracks, class_names, trails)
-                sample = drawn if wanted else sample
-                if video_path is not None:
-                    writer = writer or _VideoFile(video_path, drawn, source.fps)
-                    writer.write(drawn)
+    writer: _VideoFile | None = None
+    with contextlib.ExitStack() as stack:
+        for index, drawn in enumerate(_drawn_images(source, records, class_names)):
+            sample = drawn if index == sample_index else sample
+            if video_path is not None:
+                if writer is None:
+                    writer = _VideoFile(video_path, drawn, source.fps)
+                    stack.callback(writer.close)
+                writer.write(drawn)
             progress()
             if sample is not None and video_path is None:
                 break
-    finally:
-        if writer is not None:
-            writer.close()
     if sample is None:
         raise ValueError(f'{source.description}: image {sample_index + 1} cannot be read again')
     return sample
+
+
+def _drawn_images(
+    source: Source, records: Sequence[FrameRecord], class_names: Sequence[str]
+) -> Iterator[Image]:
+    trails = Trails()
+    for number, (frame, record) in enumerate(zip(source, records, strict=False), start=1):
+        if record.reset_reason:
+            trails.clear()
+        trails.update(record.tracks)
+        drawn = draw_tracks(frame.image, record.tracks, class_names, trails)
+        dropped = record.latency_ms is None
+        yield draw_note(drawn, f'image {number}: dropped') if dropped else drawn
 
 
 class _VideoFile:

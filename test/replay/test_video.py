@@ -54,6 +54,20 @@ def test_sample_alone(video_path, frames):
     assert (sample != frames[5]).any()
 
 
+def test_dropped_image_says_so(video_path, frames):
+    nothing = make_tracks([])
+    latencies = [None, *[5.0] * (FRAME_COUNT - 1)]
+    run = make_run([nothing] * FRAME_COUNT, latencies=latencies)
+    samples = [
+        draw_recording(open_source(video_path), run.records, ['person'], sample_index=index)
+        for index in (0, 1)
+    ]
+    changed = (samples[0] != frames[0]).any(axis=2)
+    assert changed[:15, :100].mean() > 0.5
+    assert not changed[40:].any()
+    np.testing.assert_array_equal(samples[1], frames[1])
+
+
 def test_odd_and_changing_sizes(tmp_path):
     sizes = [(61, 81), (61, 81), (122, 162), (30, 40), (10, 200)]
     images = [np.full((*size, 3), 128, np.uint8) for size in sizes]
