@@ -18,7 +18,7 @@ setup-test:  ## the same, and what tests and training need
 
 demo: setup  ## play a sample clip through the real node; results in out/demo
 	$(VENV)/python -m centertrack_ros.replay.make_bag --force $(DEMO_CLIP) $(DEMO_OUT)/bag
-	$(VENV)/python -m centertrack_ros.replay $(DEMO_OUT)/bag --output $(DEMO_OUT) --mode live --rate 1 --video
+	$(VENV)/python -m centertrack_ros.replay $(DEMO_OUT)/bag --output $(DEMO_OUT) --mode live --rate 1 --video --classes person
 
 test: lint  ## linters, type check, and all tests
 	$(VENV)/python -m pytest -n 2 $(PYTEST_ARGS)
