@@ -65,8 +65,7 @@ def test_every_parameter_learns():
     without = [name for name, value in network.named_parameters() if value.grad is None]
     assert without == []
     assert network.motion.previous_stem.weight.grad.abs().sum() > 0
-    # Input channel 32 is the prior heatmap.
-    assert network.motion.merge_prior.depthwise.weight.grad[32].abs().sum() > 0
+    assert network.motion.prior_stem.weight.grad.abs().sum() > 0
 
 
 def test_missing_inputs_stand_for_the_first_frame():

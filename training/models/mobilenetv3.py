@@ -135,7 +135,8 @@ class Motion(nn.Module):
         super().__init__()
         self.previous_stem = SameConv2d(3, _STEM, 3, stride=2)
         self.reduce_4 = SeparableConv2d(2 * _STEM, 32, 5, stride=2)
-        self.merge_prior = SeparableConv2d(32 + 1, 32, 5)
+        self.refine_4 = SeparableConv2d(32, 32, 5)
+        self.prior_stem = nn.Conv2d(1, 32, 5, padding=2, bias=False)
         self.reduce_8 = SeparableConv2d(32, 48, 5, stride=2)
         self.reduce_16 = SeparableConv2d(48, 64, 5, stride=2)
         self.context = SeparableConv2d(64, 64, 5)
@@ -164,7 +165,7 @@ class Motion(nn.Module):
         relu = functional.relu
         previous = functional.hardswish(self.previous_stem(previous_image))
         at_4 = relu(self.reduce_4(torch.cat([stem, previous], 1)))
-        at_4 = relu(self.merge_prior(torch.cat([at_4, prior_heatmap], 1)))
+        at_4 = relu(self.refine_4(at_4) + self.prior_stem(prior_heatmap))
         at_8 = relu(self.reduce_8(at_4))
         at_16 = relu(self.context(relu(self.reduce_16(at_8))))
         at_8 = relu(self.merge_8(torch.cat([upsample_twice(at_16), at_8], 1)))
