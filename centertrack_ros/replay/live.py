@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 10.0
 MAX_DOMAIN = 101
-# Later releases read the first name, Humble the second.
+# Humble reads the second name, later releases the first and complain of the second.
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 LOG_LINE = re.compile(r'\[(ERROR|FATAL)\] \[[^]]*\] \[[^]]*\]: (?P<text>.*)')
 
@@ -109,7 +109,8 @@ def replay_environment() -> Iterator[None]:
             added['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     profile = models_folder().parent / 'config' / 'fastdds.xml'
     if profile.is_file() and not any(name in os.environ for name in PROFILE_VARIABLES):
-        added |= dict.fromkeys(PROFILE_VARIABLES, str(profile))
+        name = PROFILE_VARIABLES[os.environ.get('ROS_DISTRO') == 'humble']
+        added[name] = str(profile)
     os.environ.update(added)
     try:
         yield

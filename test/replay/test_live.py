@@ -142,8 +142,13 @@ def test_environment_of_the_user_comes_first(monkeypatch):
     with live.replay_environment():
         assert 1 <= int(os.environ[domain]) <= 101
         assert os.environ[span] == 'LOCALHOST'
-        assert all(Path(os.environ[name]).is_file() for name in profiles)
+        assert Path(os.environ[profiles[0]]).is_file()
+        assert profiles[1] not in os.environ
     assert not set(names) & set(os.environ)
+    monkeypatch.setenv('ROS_DISTRO', 'humble')
+    with live.replay_environment():
+        assert Path(os.environ[profiles[1]]).is_file()
+        assert profiles[0] not in os.environ
     monkeypatch.setenv(domain, '42')
     monkeypatch.setenv(profiles[1], '/of/the/user.xml')
     with live.replay_environment():
