@@ -82,7 +82,7 @@ class Settings:
         'inference library',
         choices=('auto', 'onnxruntime', 'openvino'),
     )
-    device: str = _parameter('auto', 'auto, cpu, cuda or cuda:N')
+    device: str = _parameter('auto', 'auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N')
     threads: int = _parameter(
         0, 'CPU threads of the engine; 0 = all cores', minimum=0, maximum=1024
     )

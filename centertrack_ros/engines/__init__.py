@@ -23,7 +23,7 @@ def create_engine(
         model_path: exported model.
         spec: ModelSpec that lies beside it.
         engine: `auto`, `onnxruntime` or `openvino`.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        device: `auto`, `cpu`, `cuda[:N]` or `tensorrt[:N]`.
         threads: CPU threads, 0 = all cores.
 
     Raises:

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the portable default. CPU; CUDA where its provider is installed and works."""
+"""ONNX Runtime: the portable default. CPU; CUDA and TensorRT where their providers work."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from centertrack_ros.datatypes import Candidates, FloatArray, Image
 from centertrack_ros.engines.base import OUTPUTS, candidates_from_outputs, expected_inputs
 from centertrack_ros.model_spec import ModelSpec
 
+_CPU_PROVIDER = 'CPUExecutionProvider'
+_GPU_PROVIDERS = {'cuda': 'CUDAExecutionProvider', 'tensorrt': 'TensorrtExecutionProvider'}
+
 
 class OnnxRuntimeEngine:
     """Runs an exported `.onnx` file; see `engines.base.Engine` for the contract."""
@@ -21,13 +24,13 @@ class OnnxRuntimeEngine:
         Args:
             model_path: `.onnx` file.
             spec: ModelSpec that lies beside it.
-            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            device: `auto`, `cpu`, `cuda[:N]` or `tensorrt[:N]`.
             threads: CPU threads, 0 = all cores.
 
         Raises:
             ImportError: onnxruntime is not installed.
             RuntimeError: the device asked for cannot be used.
-            ValueError: the file is no model, or not the one the spec describes.
+            ValueError: no such device, or the file is not the model that the spec describes.
         """
         try:
             import onnxruntime
@@ -46,14 +49,15 @@ class OnnxRuntimeEngine:
         except Exception as error:  # onnxruntime raises a dozen classes of its own
             raise ValueError(f'{model_path} cannot be loaded by ONNX Runtime: {error}') from error
         provider = self._session.get_providers()[0]
-        if device.startswith('cuda') and provider == 'CPUExecutionProvider':
+        kind, _, index = device.partition(':')
+        if provider != _GPU_PROVIDERS.get(kind, provider):
             raise RuntimeError(
-                f'device {device!r} was asked for, but ONNX Runtime fell back to the CPU: its '
-                'CUDA libraries could not be loaded (install onnxruntime-gpu, CUDA and cuDNN, '
-                'or set device to cpu)'
+                f'device {device!r} was asked for, but ONNX Runtime fell back to {provider}: the '
+                'libraries of the other could not be loaded (install onnxruntime-gpu, CUDA, cuDNN '
+                'and for tensorrt TensorRT, or set device to cpu)'
             )
         _check_signature(self._session, spec, model_path)
-        self.device = 'cpu' if provider == 'CPUExecutionProvider' else _cuda(device)
+        self.device = 'cpu' if provider == _CPU_PROVIDER else f'cuda:{index or 0}'
         self.name = f'onnxruntime {onnxruntime.__version__} ({provider})'
 
     def run(self, image: Image, previous_image: Image, prior_heatmap: FloatArray) -> Candidates:
@@ -69,23 +73,27 @@ class OnnxRuntimeEngine:
         self._session = None
 
 
-def _cuda(device: str) -> str:
-    return device if ':' in device else 'cuda:0'
-
-
 def _providers(device: str, available: list[str]) -> list[Any]:
-    cpu: list[Any] = ['CPUExecutionProvider']
-    if device == 'cpu':
-        return cpu
-    if 'CUDAExecutionProvider' not in available:
-        if device.startswith('cuda'):
-            raise RuntimeError(
-                f'device {device!r}: this onnxruntime has only {available}; '
-                'install onnxruntime-gpu or set device to cpu'
-            )
-        return cpu
-    index = int(_cuda(device).split(':')[1]) if device.startswith('cuda') else 0
-    return [('CUDAExecutionProvider', {'device_id': index}), *cpu]
+    """What to run on, best first; all that the first cannot do goes to the next."""
+    kind, _, index = device.partition(':')
+    if kind not in ('auto', 'cpu', *_GPU_PROVIDERS) or not (index or '0').isdigit():
+        raise ValueError(
+            'device: expected auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, '
+            f'received {device!r}'
+        )
+    if kind == 'cpu' or (kind == 'auto' and _GPU_PROVIDERS['cuda'] not in available):
+        return [_CPU_PROVIDER]
+    wanted = ['cuda'] if kind == 'auto' else [kind]
+    if kind == 'tensorrt':
+        wanted.append('cuda')
+    missing = [name for name in wanted if _GPU_PROVIDERS[name] not in available]
+    if missing:
+        raise RuntimeError(
+            f'device {device!r}: this onnxruntime has only {available}; '
+            'install onnxruntime-gpu or set device to cpu'
+        )
+    options = {'device_id': int(index or 0)}
+    return [*((_GPU_PROVIDERS[name], options) for name in wanted), _CPU_PROVIDER]
 
 
 def _check_signature(session: Any, spec: ModelSpec, model_path: Path) -> None:

@@ -111,13 +111,20 @@ def test_unknown_engine_is_named(model_path):
         create_engine(model_path, ModelSpec.load(model_path), engine='magic', threads=1)
 
 
-def test_missing_gpu_is_said_and_not_replaced_by_the_cpu(model_path):
+@pytest.mark.parametrize('device', ['cuda', 'cuda:1', 'tensorrt'])
+def test_missing_gpu_is_said_and_not_replaced_by_the_cpu(model_path, device):
     import onnxruntime
 
     if 'CUDAExecutionProvider' in onnxruntime.get_available_providers():
         pytest.skip('this onnxruntime can use CUDA')
-    with pytest.raises(RuntimeError, match=r'cuda.*onnxruntime-gpu'):
-        create_engine(model_path, ModelSpec.load(model_path), device='cuda', threads=1)
+    with pytest.raises(RuntimeError, match=rf'{device}.*onnxruntime-gpu'):
+        create_engine(model_path, ModelSpec.load(model_path), device=device, threads=1)
+
+
+@pytest.mark.parametrize('device', ['gpu', 'cuda:x', ''])
+def test_unknown_device_is_named(model_path, device):
+    with pytest.raises(ValueError, match=f"received '{device}'"):
+        create_engine(model_path, ModelSpec.load(model_path), device=device, threads=1)
 
 
 def test_expected_inputs(spec):
