@@ -44,6 +44,8 @@ class Tuning:
         low_cost_limit: the same for low scores; tighter, as more of them are false.
         offset_noise: standard deviation of learned offsets in sizes of the object; weighs them
             against the motion model.
+        offset_drift: how much that grows per second between the images: networks learn short
+            gaps and say too little about long ones.
         height_ratio: least ratio of two heights that may belong to one object; half a person
             is visible behind a car.
         score_cost: what a difference of 1 between the scores of track and detection adds to a
@@ -61,6 +63,7 @@ class Tuning:
     cost_limit: float = 1.0
     low_cost_limit: float = 0.7
     offset_noise: float = 0.2
+    offset_drift: float = 1.0
     height_ratio: float = 0.5
     score_cost: float = 0.5
     class_cost: float = 0.4
@@ -101,7 +104,7 @@ class RobustTracker:
         rows = self._rows
         predicted = predict(rows.motion, dt, rows.misses > 0)
         measured = values_from_boxes(detections.boxes)
-        costs = self._costs(predicted, measured, detections)
+        costs = self._costs(predicted, measured, detections, dt)
         matches = self._associate(costs, detections)
         rows = self._advance(predicted, dt)
         rows = with_detections(rows, matches, detections, measured)
@@ -111,7 +114,7 @@ class RobustTracker:
         return self._tracks()
 
     def _costs(
-        self, predicted: Motion, measured: FloatArray, detections: Detections
+        self, predicted: Motion, measured: FloatArray, detections: Detections, dt: float
     ) -> FloatArray:
         """Costs (M, N): boxes, scores and classes; infinite for too different heights.
 
@@ -126,8 +129,9 @@ class RobustTracker:
             before = measured.copy()
             before[:, :2] = detections.centers + detections.offsets
             learned = box_costs(boxes_from_values(rows.motion.values), boxes_from_values(before))
+            offset_noise = tuning.offset_noise + tuning.offset_drift * dt
             motion_variance = predicted.covariances[:, 0, 0] + MEASUREMENT[0] ** 2
-            offset_variance = rows.motion.covariances[:, 0, 0] + tuning.offset_noise**2
+            offset_variance = rows.motion.covariances[:, 0, 0] + offset_noise**2
             share = (motion_variance / (motion_variance + offset_variance))[:, None]
             learned -= costs
             learned *= share
