@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,6 +47,30 @@ def expected_inputs(spec: ModelSpec) -> dict[str, tuple[type[np.generic], tuple[
         'previous_image': (np.uint8, image),
         'prior_heatmap': (np.float32, (1, 1, *spec.prior_heatmap_shape)),
     }
+
+
+def check_inputs(
+    found: Mapping[str, tuple[str, tuple[int, ...]]], spec: ModelSpec, model_path: Path
+) -> None:
+    """Make sure that a model takes what its spec says.
+
+    Args:
+        found: input name -> NumPy name of its type, and its shape without the batch.
+        spec: ModelSpec that lies beside the model.
+        model_path: for the message.
+
+    Raises:
+        ValueError: they differ; the message has both.
+    """
+    expected = {
+        name: (np.dtype(dtype).name, shape[1:])
+        for name, (dtype, shape) in expected_inputs(spec).items()
+    }
+    if found != expected:
+        raise ValueError(
+            f'{model_path} does not fit its ModelSpec: the spec says inputs {expected}, '
+            f'the model has {found}'
+        )
 
 
 def candidates_from_outputs(outputs: Mapping[str, NDArray[Any]]) -> Candidates:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from centertrack_ros.datatypes import Candidates, FloatArray, Image
-from centertrack_ros.engines.base import OUTPUTS, candidates_from_outputs, expected_inputs
+from centertrack_ros.engines.base import OUTPUTS, candidates_from_outputs, check_inputs
 from centertrack_ros.model_spec import ModelSpec
 
 _CPU_PROVIDER = 'CPUExecutionProvider'
+_NUMPY_NAMES = {'tensor(uint8)': 'uint8', 'tensor(float)': 'float32'}
 _GPU_PROVIDERS = {'cuda': 'CUDAExecutionProvider', 'tensorrt': 'TensorrtExecutionProvider'}
 
 
@@ -97,17 +96,11 @@ def _providers(device: str, available: list[str]) -> list[Any]:
 
 
 def _check_signature(session: Any, spec: ModelSpec, model_path: Path) -> None:
-    found = {entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs()}
-    types = {np.dtype(np.uint8): 'tensor(uint8)', np.dtype(np.float32): 'tensor(float)'}
-    expected = {
-        name: (types[np.dtype(dtype)], list(shape[1:]))
-        for name, (dtype, shape) in expected_inputs(spec).items()
+    found = {
+        entry.name: (_NUMPY_NAMES.get(entry.type, entry.type), tuple(entry.shape[1:]))
+        for entry in session.get_inputs()
     }
-    if found != expected:
-        raise ValueError(
-            f'{model_path} does not fit its ModelSpec: the spec says inputs {expected}, '
-            f'the model has {found}'
-        )
+    check_inputs(found, spec, model_path)
     outputs = {entry.name: entry.shape for entry in session.get_outputs()}
     if missing := sorted(set(OUTPUTS) - outputs.keys()):
         raise ValueError(f'{model_path}: outputs {missing} are missing; it has {sorted(outputs)}')

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from centertrack_ros.datatypes import Candidates, FloatArray, Image
-from centertrack_ros.engines.base import OUTPUTS, candidates_from_outputs, expected_inputs
+from centertrack_ros.engines.base import OUTPUTS, candidates_from_outputs, check_inputs
 from centertrack_ros.model_spec import ModelSpec
 
 
@@ -74,12 +74,4 @@ def _check_signature(model: Any, spec: ModelSpec, model_path: Path) -> None:
         )
         for port in model.inputs
     }
-    expected = {
-        name: (np.dtype(dtype).name, shape[1:])
-        for name, (dtype, shape) in expected_inputs(spec).items()
-    }
-    if found != expected:
-        raise ValueError(
-            f'{model_path} does not fit its ModelSpec: the spec says inputs {expected}, '
-            f'the model has {found}'
-        )
+    check_inputs(found, spec, model_path)

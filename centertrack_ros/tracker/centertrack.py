@@ -11,6 +11,8 @@ keeps and returns the same objects. Here every update returns new arrays.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -103,14 +105,8 @@ class CenterTrackTracker:
     def _lost(self, unmatched: IntArray) -> Tracks:
         tracks = self._tracks[unmatched]
         tracks = tracks[tracks.misses + 1 < self.parameters.max_age_frames]
-        return Tracks(
-            ids=tracks.ids,
-            boxes=tracks.boxes,
-            scores=tracks.scores,
-            classes=tracks.classes,
-            centers=tracks.centers,
-            velocities=tracks.velocities,
-            hits=tracks.hits,
+        return replace(
+            tracks,
             misses=tracks.misses + 1,
             reported=np.zeros(len(tracks), np.bool_),
             detection_indices=np.full(len(tracks), -1, np.int64),
@@ -120,7 +116,7 @@ class CenterTrackTracker:
     def _with_prior(self, tracks: Tracks) -> Tracks:
         threshold = max(self.parameters.prior_threshold, self.parameters.track_threshold)
         drawn = (tracks.scores >= threshold) & (tracks.misses == 0)
-        return Tracks(**{**vars(tracks), 'prior_weights': drawn.astype(np.float32)})
+        return replace(tracks, prior_weights=drawn.astype(np.float32))
 
 
 def _costs(
