@@ -72,7 +72,17 @@ class Candidates:
         cells: (B, K, 2) float32, integer peak position x, y in output cells.
         boxes: (B, K, 4) float32 xyxy in output cells.
         tracking: (B, K, 2) float32, displacement in output cells from the peak to where the
-            object's centre was in the previous image.
+            object's centre was in the previous image; zero for models without that head.
+
+    The others are None for models that do not say them:
+        keypoints: (B, K, J, 3) float32 x, y in output cells and score of each joint.
+        depth: (B, K) float32, metres along the optical axis.
+        dimensions: (B, K, 3) float32 height, width, length, metres.
+        rotation: (B, K, 8) float32, the two bins of `camera_geometry.alpha_from_bins`.
+        amodal_offset: (B, K, 2) float32, to the projected 3D centre, output cells.
+        attributes: (B, K, A) float32 logits of the nuScenes attributes.
+        velocity: (B, K, 3) float32, metres per second, camera frame.
+        masks: (B, K, H/s, W/s) float32 in [0, 1], share of each output cell.
     """
 
     scores: FloatArray
@@ -80,6 +90,14 @@ class Candidates:
     cells: FloatArray
     boxes: FloatArray
     tracking: FloatArray
+    keypoints: FloatArray | None = None
+    depth: FloatArray | None = None
+    dimensions: FloatArray | None = None
+    rotation: FloatArray | None = None
+    amodal_offset: FloatArray | None = None
+    attributes: FloatArray | None = None
+    velocity: FloatArray | None = None
+    masks: FloatArray | None = None
 
 
 @dataclass(frozen=True)

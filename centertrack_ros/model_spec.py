@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-BoxKind = Literal['ltrb', 'wh']
-ResizeRule = Literal['letterbox', 'stretch']
+BoxKind = Literal['ltrb', 'wh', 'ltrb_amodal']
+ResizeRule = Literal['letterbox', 'stretch', 'centertrack']
 RadiusRule = Literal['centertrack', 'exact']
+PeakRule = Literal['cell', 'class']
+JointRule = Literal['centertrack', 'centernet']
+AmodalReference = Literal['cell', 'box']
 
 FORMAT_VERSION = 1
 
@@ -32,6 +35,31 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class DecodeRules:
+    """Where the originals decode in more than one way, or not as they train.
+
+    Attributes:
+        peaks: `cell`: the best class of each cell competes with its neighbours, one row per cell;
+            `class`: every class by itself, the best of all of them, as CenterTrack and CenterNet.
+        joints: which joint peaks replace regressed joints, see `training.models.joints`.
+        amodal_reference: what `amodel_offset` leads away from: `cell`, the integer peak, as all
+            networks are trained; `box`, the centre of the box, as CenterTrack decodes.
+    """
+
+    peaks: PeakRule = 'cell'
+    joints: JointRule = 'centernet'
+    amodal_reference: AmodalReference = 'cell'
+
+    def __post_init__(self) -> None:
+        _check_choices(
+            self,
+            peaks=get_args(PeakRule),
+            joints=get_args(JointRule),
+            amodal_reference=get_args(AmodalReference),
+        )
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """What the runtime must know of a model; see `models/README.md` for the shipped ones.
 
@@ -39,7 +67,8 @@ class ModelSpec:
         name: file name of the model without its ending.
         architecture: name of the network in `training/models`.
         input_height, input_width: network input, pixels.
-        resize: how an image becomes the input: `letterbox` keeps its shape, `stretch` fills.
+        resize: how an image becomes the input: `letterbox` keeps its shape, `stretch` fills,
+            `centertrack` fits the longer side to the input's width and crops what sticks out.
         stride: input pixels per output cell.
         max_candidates: K, rows returned by the graph.
         classes: class names; `Detections.classes` indexes them.
@@ -50,6 +79,11 @@ class ModelSpec:
         prior_heatmap_stride: input pixels per cell of the prior heatmap.
         thresholds: default thresholds, chosen by measurement for this model.
         licence: licence of the weights.
+        previous_image, prior_heatmap: whether the graph has these inputs.
+        channel_mean, channel_std: blue, green, red, in grey levels; the graph subtracts and
+            divides. The defaults leave 0..255 as it is.
+        network: options of the architecture beside its heads, see `training.models`.
+        decode: rules of decoding.
         provenance: source of the weights, training command, data, commit.
     """
 
@@ -68,18 +102,23 @@ class ModelSpec:
     thresholds: Thresholds
     licence: str
     joints: tuple[str, ...] = ()
+    previous_image: bool = True
+    prior_heatmap: bool = True
+    channel_mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    channel_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    network: dict[str, int | bool | str] = field(default_factory=dict)
+    decode: DecodeRules = field(default_factory=DecodeRules)
     provenance: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ('resize', get_args(ResizeRule)),
-            ('box', get_args(BoxKind)),
-            ('radius_rule', get_args(RadiusRule)),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f'{name}: expected one of {choices}, received {getattr(self, name)!r}'
-                )
+        _check_choices(
+            self,
+            resize=get_args(ResizeRule),
+            box=get_args(BoxKind),
+            radius_rule=get_args(RadiusRule),
+            previous_image=(True, False),
+            prior_heatmap=(True, False),
+        )
         for name in ('stride', 'prior_heatmap_stride', 'max_candidates'):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
@@ -92,6 +131,14 @@ class ModelSpec:
                 raise ValueError(f'{name}: expected a positive multiple of 32, received {value}')
         if not self.classes:
             raise ValueError('classes: expected at least one class name, received none')
+        for name in ('channel_mean', 'channel_std'):
+            if len(getattr(self, name)) != 3:
+                raise ValueError(
+                    f'{name}: expected three values (blue, green, red), '
+                    f'received {getattr(self, name)}'
+                )
+        if min(self.channel_std) <= 0:
+            raise ValueError(f'channel_std: expected positive values, received {self.channel_std}')
         for name, value in asdict(self.thresholds).items():
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f'thresholds.{name}: expected 0 to 1, received {value}')
@@ -126,16 +173,23 @@ class ModelSpec:
         if version != FORMAT_VERSION:
             raise ValueError(f'format: expected {FORMAT_VERSION}, received {version!r}')
         known = {entry.name for entry in fields(cls)}
-        missing = sorted(known - values.keys() - {'joints', 'provenance'})
+        optional = {
+            entry.name
+            for entry in fields(cls)
+            if entry.default is not MISSING or entry.default_factory is not MISSING
+        }
+        missing = sorted(known - values.keys() - optional)
         unknown = sorted(values.keys() - known)
         if missing or unknown:
             raise ValueError(f'missing keys {missing}, unknown keys {unknown}')
-        try:
-            values['thresholds'] = Thresholds(**values['thresholds'])
-        except TypeError as error:
-            raise ValueError(f'thresholds: {error}') from error
-        values['classes'] = tuple(values['classes'])
-        values['joints'] = tuple(values.get('joints', ()))
+        for name, kind in (('thresholds', Thresholds), ('decode', DecodeRules)):
+            try:
+                values[name] = kind(**values.get(name, {}))
+            except TypeError as error:
+                raise ValueError(f'{name}: {error}') from error
+        for name in ('classes', 'joints', 'channel_mean', 'channel_std'):
+            if name in values:
+                values[name] = tuple(values[name])
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,3 +219,12 @@ class ModelSpec:
         """Write the JSON to `path`."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + '\n'
         Path(path).write_text(text, encoding='utf-8')
+
+
+def _check_choices(record: Any, **choices: tuple[Any, ...]) -> None:
+    """Make sure that the named fields of `record` hold one of their choices."""
+    for name, allowed in choices.items():
+        if getattr(record, name) not in allowed:
+            raise ValueError(
+                f'{name}: expected one of {allowed}, received {getattr(record, name)!r}'
+            )

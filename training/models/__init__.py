@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from centertrack_ros.model_spec import ModelSpec
 from training.models.mobilenetv3 import MobileNetV3CenterTrack
+from training.models.network import CenterTrackNetwork
 
-ARCHITECTURES = {'mobilenetv3': MobileNetV3CenterTrack}
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network class and the constructor arguments that make one variant of it."""
+
+    network: type[CenterTrackNetwork]
+    variant: Mapping[str, Any] = field(default_factory=dict)
 
 
-def build_network(spec: ModelSpec) -> nn.Module:
+ARCHITECTURES: dict[str, Architecture] = {
+    'mobilenetv3': Architecture(MobileNetV3CenterTrack),
+}
+
+
+def build_network(spec: ModelSpec) -> CenterTrackNetwork:
     """The network that `spec` describes, with random weights.
 
     Raises:
-        ValueError: unknown architecture, or strides that are not this architecture's.
+        ValueError: unknown architecture or option, or strides that are not this architecture's.
     """
     if spec.architecture not in ARCHITECTURES:
         raise ValueError(
@@ -23,9 +37,17 @@ def build_network(spec: ModelSpec) -> nn.Module:
         )
     architecture = ARCHITECTURES[spec.architecture]
     for name in ('stride', 'prior_heatmap_stride'):
-        if getattr(spec, name) != getattr(architecture, name):
+        if getattr(spec, name) != getattr(architecture.network, name):
             raise ValueError(
-                f'{name}: {spec.architecture} has {getattr(architecture, name)}, '
+                f'{name}: {spec.architecture} has {getattr(architecture.network, name)}, '
                 f'the ModelSpec says {getattr(spec, name)}'
             )
-    return architecture(spec.heads)
+    try:
+        return architecture.network(
+            heads=spec.heads,
+            previous_image=spec.previous_image,
+            prior_heatmap=spec.prior_heatmap,
+            **{**architecture.variant, **spec.network},
+        )
+    except TypeError as error:
+        raise ValueError(f'network: {spec.architecture} takes no such options: {error}') from error

@@ -27,6 +27,7 @@ from training.models.layers import (
     upsample_twice,
     zero_convolution,
 )
+from training.models.network import CenterTrackNetwork
 
 
 @dataclass(frozen=True)
@@ -174,20 +175,26 @@ class Motion(nn.Module):
         return {name: head(hidden) for name, head in self.heads.items()}
 
 
-class MobileNetV3CenterTrack(nn.Module):
+class MobileNetV3CenterTrack(CenterTrackNetwork):
     """Images and prior heatmap in, one map per head out, at stride 4."""
 
     stride = 4
     prior_heatmap_stride = 4
 
-    def __init__(self, heads: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        heads: Mapping[str, int],
+        *,
+        previous_image: bool = True,
+        prior_heatmap: bool = True,
+    ) -> None:
         """Build the network with random weights.
 
         Args:
-            heads: channels of each head; those in `MOTION_HEADS` read the motion too. `hm` gives
-                logits, the others cells.
+            heads: channels of each head; those in `MOTION_HEADS` read the motion too.
+            previous_image, prior_heatmap: see `CenterTrackNetwork`.
         """
-        super().__init__()
+        super().__init__(heads, previous_image=previous_image, prior_heatmap=prior_heatmap)
         self.stem = SameConv2d(3, _STEM, 3, stride=2)
         channels = [_STEM, *(block.out for block in _BLOCKS)]
         self.blocks = nn.ModuleList(
@@ -211,21 +218,15 @@ class MobileNetV3CenterTrack(nn.Module):
         motion_heads = {name: count for name, count in heads.items() if name in MOTION_HEADS}
         self.motion = Motion(motion_heads) if motion_heads else None
 
-    def forward(
+    def forward_stacks(
         self,
         image: Tensor,
         previous_image: Tensor | None = None,
         prior_heatmap: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """Run the network.
+    ) -> list[dict[str, Tensor]]:
+        """See `CenterTrackNetwork`; the image is in 0..255, the stem has the normalisation.
 
-        Args:
-            image: (B, 3, H, W) float BGR in 0..255; normalisation is folded into the stem.
-            previous_image: same; None stands for the image itself, as on the first frame.
-            prior_heatmap: (B, 1, H/4, W/4); None stands for an empty one.
-
-        Returns:
-            head name -> (B, channels, H/4, W/4).
+        No previous image stands for the image itself, as on the first frame.
         """
         stem = functional.hardswish(self.stem(image))
         features = self._features(stem)
@@ -236,7 +237,7 @@ class MobileNetV3CenterTrack(nn.Module):
             if prior_heatmap is None:
                 prior_heatmap = torch.zeros_like(features[:, :1])
             maps |= self.motion(stem, features, previous_image, prior_heatmap)
-        return maps
+        return [maps]
 
     def _features(self, x: Tensor) -> Tensor:
         """The (B, 128, H/4, W/4) map that the detector's heads read, from the stem's output."""

@@ -1,0 +1,148 @@
+"""Recorded arrays, cases made of them, and how results are compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+MANIFEST = 'arrays.json'
+
+
+class Arrays(Mapping[str, NDArray[Any]]):
+    """The arrays of one `.npz`, loaded when they are read; knows which were."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = np.load(path)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        self.read.add(name)
+        array: NDArray[Any] = self._file[name]
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.files)
+
+    def __len__(self) -> int:
+        return len(self._file.files)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._file
+
+    def under(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Arrays whose name begins with `prefix` and a slash, without both."""
+        start = f'{prefix}/'
+        return {name[len(start) :]: self[name] for name in self if name.startswith(start)}
+
+
+class Vectors:
+    """A folder of vectors.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise FileNotFoundError(f'{folder}: expected a folder of conformance vectors')
+        self.folder = folder
+        self._arrays: dict[str, Arrays] = {}
+
+    def arrays(self, file: str) -> Arrays:
+        """The arrays of `file`."""
+        if file not in self._arrays:
+            self._arrays[file] = Arrays(self.folder / file)
+        return self._arrays[file]
+
+    def document(self, file: str) -> Any:
+        """The parsed JSON of `file`."""
+        return json.loads((self.folder / file).read_text(encoding='utf-8'))
+
+    def files(self) -> list[str]:
+        """All files, relative to the folder, but for what describes the others."""
+        paths = sorted(path for path in self.folder.rglob('*') if path.is_file())
+        names = [path.relative_to(self.folder).as_posix() for path in paths]
+        return [name for name in names if name not in (MANIFEST, 'README.md')]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One result against the recorded one.
+
+    Attributes:
+        name: of the array.
+        error: largest difference; infinite where shapes differ or a value is no number.
+        share: largest difference as a share of what is allowed there; at most 1 is a pass.
+    """
+
+    name: str
+    error: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something to run.
+
+    Attributes:
+        file: the `.npz` (or `.json` where there is none) that it belongs to.
+        name: unique within the file.
+        arrays: names of the arrays of `file` that it owns; all have to be read by `run`.
+        run: runs our code and compares.
+    """
+
+    file: str
+    name: str
+    arrays: tuple[str, ...]
+    run: Callable[[], Iterable[Comparison]]
+
+
+def compare(
+    name: str,
+    received: ArrayLike,
+    expected: ArrayLike,
+    *,
+    absolute: float = 0.0,
+    relative: float = 0.0,
+) -> Comparison:
+    """Compare arrays of numbers; every element may differ by `absolute + relative * |expected|`.
+
+    Not-a-number equals itself only.
+    """
+    ours, theirs = np.asarray(received, np.float64), np.asarray(expected, np.float64)
+    if ours.shape != theirs.shape:
+        return Comparison(f'{name} {ours.shape} != {theirs.shape}', np.inf, np.inf)
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    with np.errstate(invalid='ignore', divide='ignore'):
+        difference = np.where(same, 0.0, np.abs(ours - theirs))
+        shares = np.where(same, 0.0, difference / (absolute + relative * np.abs(theirs)))
+    return Comparison(
+        name,
+        float(np.nan_to_num(difference, nan=np.inf).max(initial=0.0)),
+        float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=0.0)),
+    )
+
+
+def equal(name: str, received: ArrayLike, expected: ArrayLike) -> Comparison:
+    """Compare where nothing may differ."""
+    return compare(name, received, expected)
+
+
+def same(name: str, received: object, expected: object) -> Comparison:
+    """Compare values that are not numbers."""
+    return (
+        Comparison(name, 0.0, 0.0)
+        if received == expected
+        else Comparison(f'{name}: {str(received)[:80]} != {str(expected)[:80]}', np.inf, np.inf)
+    )
+
+
+def owned(arrays: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
+    """Names of the arrays below `prefix/`."""
+    return tuple(name for name in arrays if name.startswith(f'{prefix}/'))

@@ -1,0 +1,96 @@
+"""Every head that a network may have, declared once.
+
+Networks, targets, losses, decoding and the flip test follow this table; a new head is a new row.
+Channels, weights and losses are CenterTrack's (`opts.py`, `trainer.py`); `conv_weight` and
+`seg_feat` are those of the instance-segmentation variant (CenterNet-CondInst).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+LossKind = Literal['focal', 'l1', 'bins', 'binary', 'dice']
+Activation = Literal['none', 'sigmoid', 'depth']
+# Where the target stands: a whole map, one row per object, one row per joint of each object.
+Place = Literal['map', 'object', 'joint']
+# What the flip test does with the mirrored copy; `first`: it is not used.
+FlipRule = Literal['first', 'average', 'negate_x', 'swap_joints', 'swap_joints_negate_x']
+
+# CenterTrack starts every heatmap at a score of 0.01, so that the first steps do not drown in
+# the loss of background; CenterNet at 0.1 (-2.19).
+HEATMAP_BIAS = -4.6
+
+
+@dataclass(frozen=True)
+class Head:
+    """One head.
+
+    Attributes:
+        channels: fixed number; None where it depends on the model (`channel_count`).
+        loss: which loss of `training.losses` trains it.
+        weight: default factor of that loss.
+        place: where its target stands.
+        flip: how the flip test merges it.
+        activation: what turns the raw output into the value that is decoded.
+        per: what `channels` is counted in where it is None: classes, joints or x, y of joints.
+        meaning: unit and reference, for people.
+    """
+
+    loss: LossKind
+    meaning: str
+    channels: int | None = None
+    weight: float = 1.0
+    place: Place = 'object'
+    flip: FlipRule = 'first'
+    activation: Activation = 'none'
+    per: Literal['one', 'class', 'joint', 'joint_xy', 'mask_feature'] = 'one'
+
+    @property
+    def initial_bias(self) -> float:
+        """Bias of the last layer before training."""
+        return HEATMAP_BIAS if self.loss == 'focal' else 0.0
+
+
+HEADS: dict[str, Head] = {
+    'hm': Head(
+        'focal', 'centre of each class', per='class', place='map', flip='average',
+        activation='sigmoid',
+    ),
+    'reg': Head('l1', 'centre of the box - integer cell, cells', 2),
+    'wh': Head('l1', 'width, height, cells', 2, weight=0.1, flip='average'),
+    'ltrb': Head('l1', 'edges of the clipped box - integer cell, cells', 4, weight=0.1),
+    'ltrb_amodal': Head('l1', 'edges of the whole box - integer cell, cells', 4, weight=0.1),
+    'tracking': Head('l1', 'centre in the previous image - integer cell, cells', 2),
+    'hps': Head(
+        'l1', 'joints - integer cell, cells', per='joint_xy', flip='swap_joints_negate_x'
+    ),
+    'hm_hp': Head(
+        'focal', 'place of each joint', per='joint', place='map', flip='swap_joints',
+        activation='sigmoid',
+    ),
+    'hp_offset': Head('l1', 'joint - its integer cell, cells', 2, place='joint'),
+    'dep': Head('l1', 'depth, metres', 1, flip='average', activation='depth'),
+    'rot': Head('bins', 'observation angle in two bins', 8),
+    'dim': Head('l1', 'height, width, length, metres', 3, flip='average'),
+    'amodel_offset': Head('l1', 'projected 3D centre - integer cell, cells', 2, flip='negate_x'),
+    'nuscenes_att': Head('binary', 'attributes, logits', 8),
+    'velocity': Head('l1', 'x, y, z in the camera frame, metres per second', 3),
+    'conv_weight': Head('dice', 'weights of the mask layers of an object', per='mask_feature'),
+    'seg_feat': Head('dice', 'features that masks are made of', 8, weight=0.0, place='map'),
+}  # fmt: skip
+
+
+def check_heads(heads: Mapping[str, int]) -> None:
+    """Make sure that every head is known and has the channels that its row says.
+
+    Raises:
+        ValueError: an unknown head, or another number of channels.
+    """
+    for name, count in heads.items():
+        if name not in HEADS:
+            raise ValueError(f'heads: expected some of {sorted(HEADS)}, received {name!r}')
+        expected = HEADS[name].channels
+        if (expected is not None and name != 'seg_feat' and count != expected) or count < 1:
+            raise ValueError(f'heads.{name}: expected {expected or "1 or more"}, received {count}')
