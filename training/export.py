@@ -28,7 +28,7 @@ from centertrack_ros.preprocessing import fit_transform, to_input
 from centertrack_ros.rendering import render_prior_heatmap
 from centertrack_ros.tracker import create_tracker
 from training.checkpoint import Checkpoint
-from training.models.decode import TrackerGraph
+from training.models.graph import TrackerGraph
 
 OPSET = 20
 SAMPLE_CLIP = Path(__file__).parent.parent / 'samples' / 'pets09_s2l1.mp4'

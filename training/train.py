@@ -30,7 +30,7 @@ from training.config import TrainConfig, load_config
 from training.data.dataset import NO_NOISE, TrackingDataset, initialize_worker
 from training.data.sources import DataSettings, build_sources
 from training.losses import TrackingLoss
-from training.models.decode import to_float
+from training.models.graph import to_float
 from training.models.mb3_centernet import load_mb3_centernet
 from training.models.mobilenetv3 import grow_tracker
 from training.targets import PriorNoise, TargetSettings

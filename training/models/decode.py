@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from centertrack_ros.model_spec import BoxKind
@@ -50,23 +50,6 @@ def candidate_rows(
     )
 
 
-class TrackerGraph(nn.Module):
-    """The graph that is exported and evaluated: uint8 images in, candidate rows out."""
-
-    def __init__(self, network: nn.Module, max_candidates: int, box: BoxKind) -> None:
-        super().__init__()
-        self.network = network
-        self.max_candidates = max_candidates
-        self.box: BoxKind = box
-
-    def forward(
-        self, image: Tensor, previous_image: Tensor, prior_heatmap: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Images (B, H, W, 3) uint8 BGR, prior (B, 1, H/p, W/p) -> rows of `candidate_rows`."""
-        maps = self.network(to_float(image), to_float(previous_image), prior_heatmap)
-        return candidate_rows(maps, self.max_candidates, self.box)
-
-
 def _best_class(heatmap: Tensor) -> Tensor:
     """Highest of all channels: (B, C, h, w) -> (B, 1, h, w).
 
@@ -76,12 +59,6 @@ def _best_class(heatmap: Tensor) -> Tensor:
     while heatmap.shape[1] % 2 == 0:
         heatmap = torch.maximum(*heatmap.chunk(2, dim=1))
     return heatmap.amax(dim=1, keepdim=True)
-
-
-def to_float(image: Tensor) -> Tensor:
-    """uint8 images (B, H, W, 3) to float (B, 3, H, W), values unchanged."""
-    # Cast first: TensorRT's parser refuses to transpose uint8.
-    return image.float().permute(0, 3, 1, 2)
 
 
 def _boxes(maps: dict[str, Tensor], index: Tensor, cells: Tensor, box: BoxKind) -> Tensor:
