@@ -1,14 +1,111 @@
-"""Image to network input, and the transform that undoes it. Training prepares images here too."""
+"""Image to network input, and the transform that undoes it. Training prepares images here too.
+
+Sizes are (height, width) in pixels unless a name says otherwise.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from centertrack_ros.datatypes import FrameTransform, Image
+from centertrack_ros.affine import affine_matrix
+from centertrack_ros.datatypes import FloatArray, FrameTransform, Image
 from centertrack_ros.model_spec import ModelSpec
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What of an image a network of the originals sees: a window of it, in its own proportions.
+
+    Attributes:
+        center: x, y in image pixels, in the middle of the input (the originals' `c`).
+        window: width and height in image pixels (their `s`). The width fills that of the input;
+            the height has no effect, as the input's decides what is cut off or left black.
+        image_size: of the image, after the scaling for a test at several scales.
+        input_size: of the network input.
+    """
+
+    center: tuple[float, float]
+    window: tuple[float, float]
+    image_size: Size
+    input_size: Size
+
+    @property
+    def transform(self) -> FrameTransform:
+        """Between the (scaled) image and the network input."""
+        return centertrack_transform(self.center, self.window, self.image_size, self.input_size)
+
+    def matrix(self, stride: int = 1) -> NDArray[np.float64]:
+        """Map (2, 3) to network input pixels, or to cells of a map with `stride`."""
+        height, width = self.input_size
+        return affine_matrix(self.center, self.window, 0.0, (width // stride, height // stride))
+
+
+def fixed_placement(image_size: Size, input_size: Size, *, test_scale: float = 1.0) -> Placement:
+    """The longer side of the image over the width of an input of one size (`fix_res`).
+
+    An image less wide than the input in proportion loses its top and bottom. As in the original,
+    the window of a scaled test is that of the unscaled image.
+    """
+    height, width = _scaled_size(image_size, test_scale)
+    side = float(max(image_size))
+    return Placement((width / 2, height / 2), (side, side), (height, width), input_size)
+
+
+def padded_placement(
+    image_size: Size, *, multiple: int = 32, test_scale: float = 1.0
+) -> Placement:
+    """The image unscaled in the next larger input, at least one pixel more (`keep_res`).
+
+    Args:
+        image_size: of the image.
+        multiple: of which the input's sides are; the originals' `pad` + 1.
+        test_scale: by which the image is scaled before.
+    """
+    height, width = _scaled_size(image_size, test_scale)
+    input_size = (height // multiple + 1) * multiple, (width // multiple + 1) * multiple
+    window = (float(input_size[1]), float(input_size[0]))
+    return Placement((width // 2, height // 2), window, (height, width), input_size)
+
+
+def short_side_placement(image_size: Size, short_side: int, *, multiple: int = 64) -> Placement:
+    """The shorter side at a fixed length, the longer one rounded up (`fix_short`)."""
+    height, width = image_size
+    if height < width:
+        long_side = _rounded_up(int(width / height * short_side), multiple)
+        input_size = (short_side, long_side)
+    else:
+        long_side = _rounded_up(int(height / width * short_side), multiple)
+        input_size = (long_side, short_side)
+    window = (float(width), float(height))
+    return Placement((width / 2, height / 2), window, image_size, input_size)
+
+
+def centertrack_transform(
+    center: tuple[float, float],
+    window: tuple[float, float],
+    image_size: Size,
+    input_size: Size,
+) -> FrameTransform:
+    """The map of an original that was given `c` and `s`; arguments as in `Placement`."""
+    matrix = affine_matrix(center, window, 0.0, input_size[::-1])
+    return FrameTransform(
+        scale_x=float(matrix[0, 0]),
+        scale_y=float(matrix[1, 1]),
+        offset_x=float(matrix[0, 2]),
+        offset_y=float(matrix[1, 2]),
+        image_width=image_size[1],
+        image_height=image_size[0],
+        input_width=input_size[1],
+        input_height=input_size[0],
+        half_pixel_centers=False,
+    )
 
 
 def check_image(image: Any) -> None:
@@ -29,10 +126,11 @@ def fit_transform(image_size: tuple[int, ...], spec: ModelSpec) -> FrameTransfor
     """How an image of (height, width) pixels is placed in the input of the model `spec`.
 
     `letterbox` scales by one factor and centres the image between black bars, so that nothing
-    is cropped (the original maps the longer side to the input width and cuts off what is above
-    and below when the image is taller than the input). `stretch` fills the input.
+    is cropped. `stretch` fills the input. `centertrack` is `fixed_placement`.
     """
     height, width = image_size
+    if spec.resize == 'centertrack':
+        return fixed_placement((height, width), (spec.input_height, spec.input_width)).transform
     if spec.resize == 'stretch':
         resized_width, resized_height = spec.input_width, spec.input_height
     else:
@@ -55,9 +153,18 @@ def fit_transform(image_size: tuple[int, ...], spec: ModelSpec) -> FrameTransfor
 def to_input(image: Image, transform: FrameTransform) -> Image:
     """Resize `image` (H, W, 3) into a new (input_height, input_width, 3) array.
 
-    Normalisation is part of the network's graph. Bilinear; the bars of a letterbox are black,
-    as the border of the original's warp.
+    Normalisation is part of the network's graph. Bilinear; what the image does not cover is
+    black.
     """
+    if not transform.half_pixel_centers:
+        matrix = np.array(
+            [
+                [transform.scale_x, 0.0, transform.offset_x],
+                [0.0, transform.scale_y, transform.offset_y],
+            ]
+        )
+        input_size = (transform.input_width, transform.input_height)
+        return np.asarray(cv2.warpAffine(image, matrix, input_size, flags=cv2.INTER_LINEAR))
     size = (
         round(transform.image_width * transform.scale_x),
         round(transform.image_height * transform.scale_y),
@@ -70,3 +177,35 @@ def to_input(image: Image, transform: FrameTransform) -> Image:
     # `inner` is a view: OpenCV writes the pixels in place, which saves one copy of the image.
     cv2.resize(image, size, dst=inner, interpolation=cv2.INTER_LINEAR)
     return result
+
+
+def scaled_image(image: Image, size: Size) -> Image:
+    """`image` (H, W, 3) at `size`, for tests at several scales; itself if it has that size."""
+    if image.shape[:2] == size:
+        return image
+    return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def with_mirrored(batch: NDArray[Any], width_axis: int) -> NDArray[Any]:
+    """B images or maps, then their mirror images (2 B, ...): the batch of a flip test."""
+    return np.concatenate((batch, np.flip(batch, width_axis)))
+
+
+def normalised(
+    images: Image, channel_mean: tuple[float, ...], channel_std: tuple[float, ...]
+) -> FloatArray:
+    """Images (B, H, W, 3) as the first layer sees them: (B, 3, H, W), as the exported graph.
+
+    Mean and standard deviation are grey levels, in the order of the channels.
+    """
+    mean, std = np.asarray(channel_mean, np.float32), np.asarray(channel_std, np.float32)
+    values: FloatArray = (images.astype(np.float32) - mean) / std
+    return values.transpose(0, 3, 1, 2)
+
+
+def _scaled_size(image_size: Size, test_scale: float) -> Size:
+    return int(image_size[0] * test_scale), int(image_size[1] * test_scale)
+
+
+def _rounded_up(value: int, multiple: int) -> int:
+    return (value + multiple - 1) // multiple * multiple

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from centertrack_ros.datatypes import FloatArray, FrameTransform, IntArray, Tracks
+from centertrack_ros.datatypes import BoolArray, FloatArray, FrameTransform, IntArray, Tracks
 from centertrack_ros.model_spec import ModelSpec, RadiusRule
 
 
@@ -26,7 +26,8 @@ def gaussian_radius(
 
     `centertrack` takes the larger root and divides by 2 instead of 2a, as `utils/image.py` of
     CenterTrack and CenterNet; its peaks are about 3.4 times as wide, and the released weights
-    were trained with them. `exact` solves the equations.
+    were trained with them. `exact` solves the equations; so does simple-CenterNet, which left the
+    third as it was, but that one never gives the smallest radius.
     """
     total = np.asarray(heights, np.float64) + np.asarray(widths, np.float64)
     area = np.asarray(heights, np.float64) * np.asarray(widths, np.float64)
@@ -53,12 +54,13 @@ def peak_radii(
 
 
 @lru_cache(maxsize=1024)
-def gaussian_kernel(radius: int) -> FloatArray:
-    """Peak of height 1 as a read-only (2 radius + 1, 2 radius + 1) array; 3 sigma at the edge.
+def gaussian_kernel(radius: int, sigma: float | None = None) -> FloatArray:
+    """Peak of height 1 as a read-only (2 radius + 1, 2 radius + 1) array.
 
-    `radius` must be a Python int: a NumPy scalar would make the kernel float64 (NEP 50).
+    Without `sigma` the edge of the peak lies at 3 sigma. `radius` must be a Python int: a NumPy
+    scalar would make the kernel float64 (NEP 50).
     """
-    sigma = (2 * radius + 1) / 6
+    sigma = (2 * radius + 1) / 6 if sigma is None else sigma
     steps = np.arange(-radius, radius + 1, dtype=np.float64)
     line = np.exp(-steps * steps / (2 * sigma * sigma))
     kernel = np.outer(line, line).astype(np.float32)
@@ -71,6 +73,7 @@ def render_peaks(
     radii: NDArray[Any],
     amplitudes: NDArray[Any],
     shape: tuple[int, int],
+    sigmas: NDArray[Any] | None = None,
 ) -> FloatArray:
     """Draw one peak per row into a new map; where peaks overlap the higher value wins.
 
@@ -79,6 +82,7 @@ def render_peaks(
         radii: (N,) whole cells.
         amplitudes: (N,) height of each peak; rows with 0 are not drawn.
         shape: (height, width) of the map.
+        sigmas: (N,) cells; None = those that go with the radii.
     """
     heatmap = np.zeros(shape, np.float32)
     height, width = shape
@@ -87,15 +91,16 @@ def render_peaks(
         np.trunc(centers).astype(np.int64).tolist(),
         np.asarray(radii).tolist(),
         np.asarray(amplitudes).tolist(),
+        [None] * len(radii) if sigmas is None else np.asarray(sigmas).tolist(),
         strict=True,
     )
-    for (x, y), radius, amplitude in rows:
+    for (x, y), radius, amplitude, sigma in rows:
         left, right = min(x, radius), min(width - x, radius + 1)
         top, bottom = min(y, radius), min(height - y, radius + 1)
         # A centre outside the map is normal, as long as a part of the peak lies inside.
         if left + right <= 0 or top + bottom <= 0 or amplitude <= 0:
             continue
-        peak = gaussian_kernel(radius)[
+        peak = gaussian_kernel(radius, sigma)[
             radius - top : radius + bottom, radius - left : radius + right
         ]
         if amplitude != 1:
@@ -103,6 +108,23 @@ def render_peaks(
         target = heatmap[y - top : y + bottom, x - left : x + right]
         cv2.max(target, peak, dst=target)
     return heatmap
+
+
+def render_round_peaks(
+    centers: NDArray[Any], sigmas: NDArray[Any], shape: tuple[int, int]
+) -> FloatArray:
+    """Draw peaks of height 1 with a given width, out to 3 sigma, at the nearest cells.
+
+    The target of human pose networks, `draw_msra_gaussian` in CenterNet's `utils/image.py`, with
+    which that trains under a squared error (its option `mse_loss`).
+
+    Args:
+        centers: (N, 2) x, y in cells.
+        sigmas: (N,) whole cells.
+        shape: (height, width) of the map.
+    """
+    ones = np.ones(len(sigmas))
+    return render_peaks(np.asarray(centers) + 0.5, 3 * np.asarray(sigmas), ones, shape, sigmas)
 
 
 def render_prior_heatmap(tracks: Tracks, transform: FrameTransform, spec: ModelSpec) -> FloatArray:
@@ -117,14 +139,38 @@ def render_prior_heatmap(tracks: Tracks, transform: FrameTransform, spec: ModelS
     tracks = tracks[tracks.prior_weights > 0]
     if not len(tracks):
         return np.zeros(spec.prior_heatmap_shape, np.float32)
-    limit = np.array([spec.input_width - 1, spec.input_height - 1] * 2, np.float32)
-    boxes_in = np.clip(transform.boxes_to_input(tracks.boxes), 0, limit)
+    boxes_in, drawn = _boxes_in_input(tracks, transform, spec)
     cells = boxes_in / np.float32(spec.prior_heatmap_stride)
     sizes = cells[:, 2:] - cells[:, :2]
-    drawn = (sizes > 0).all(axis=1)
     return render_peaks(
         (cells[:, :2] + cells[:, 2:]) / 2,
         peak_radii(sizes[:, 1], sizes[:, 0], spec.radius_rule),
         tracks.prior_weights * drawn,
         spec.prior_heatmap_shape,
     )
+
+
+def prior_cells(tracks: Tracks, transform: FrameTransform, spec: ModelSpec) -> IntArray:
+    """Cells of the output map, `row * width + column`, of the tracks in the prior heatmap: (P,).
+
+    There the heads say what the network thinks of a track at its old place; the `pre_inds` of
+    the original, from the box clipped to the output map.
+    """
+    tracks = tracks[tracks.prior_weights > 0]
+    _, drawn = _boxes_in_input(tracks, transform, spec)
+    cells = transform.boxes_to_input(tracks.boxes[drawn]) / np.float32(spec.stride)
+    limit = np.array([spec.output_width - 1, spec.output_height - 1] * 2, np.float32)
+    cells = np.clip(cells, 0, limit)
+    columns, rows = ((cells[:, :2] + cells[:, 2:]) / 2).astype(np.int64).T
+    indices: IntArray = rows * spec.output_width + columns
+    return indices
+
+
+def _boxes_in_input(
+    tracks: Tracks, transform: FrameTransform, spec: ModelSpec
+) -> tuple[FloatArray, BoolArray]:
+    """Boxes (N, 4) clipped to the network input, and which of them have an area there (N,)."""
+    limit = np.array([spec.input_width - 1, spec.input_height - 1] * 2, np.float32)
+    boxes_in = np.clip(transform.boxes_to_input(tracks.boxes), 0, limit)
+    drawn: BoolArray = np.all(boxes_in[:, 2:] > boxes_in[:, :2], axis=1)
+    return boxes_in, drawn

@@ -5,13 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from centertrack_ros.preprocessing import check_image, fit_transform, to_input
+from centertrack_ros.preprocessing import (
+    check_image,
+    fit_transform,
+    fixed_placement,
+    normalised,
+    padded_placement,
+    scaled_image,
+    short_side_placement,
+    to_input,
+    with_mirrored,
+)
 
 SIZES = [(96, 160), (480, 640), (640, 480), (97, 333), (1080, 1920), (1, 7)]
 
 
 @pytest.mark.parametrize('size', SIZES)
-@pytest.mark.parametrize('resize', ['letterbox', 'stretch'])
+@pytest.mark.parametrize('resize', ['letterbox', 'stretch', 'centertrack'])
 def test_transform_is_undone_exactly(size, resize, spec):
     transform = fit_transform(size, replace(spec, resize=resize))
     generator = np.random.default_rng(0)
@@ -71,3 +81,99 @@ def test_bars_are_black_and_the_image_untouched(spec):
 def test_wrong_images_are_named(image, error, text):
     with pytest.raises(error, match=text):
         check_image(image)
+
+
+def bilinear(image: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Plain bilinear reading where the map leads, pixel `i` at `i`, black outside."""
+    rows, columns = np.mgrid[:height, :width]
+    x = (columns - matrix[0, 2]) / matrix[0, 0]
+    y = (rows - matrix[1, 2]) / matrix[1, 1]
+    result = np.zeros((height, width, 3))
+    for row in (0, 1):
+        for column in (0, 1):
+            left, top = np.floor(x).astype(int) + column, np.floor(y).astype(int) + row
+            weight = (1 - np.abs(x - left)) * (1 - np.abs(y - top))
+            inside = (left >= 0) & (left < image.shape[1]) & (top >= 0) & (top < image.shape[0])
+            result[inside] += weight[inside][:, None] * image[top[inside], left[inside]].astype(
+                float
+            )
+    return result
+
+
+@pytest.mark.parametrize('size', [(97, 131), (60, 200), (120, 50)])
+def test_pixels_of_the_originals_rule(size, spec):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    transform = fit_transform(size, replace(spec, resize='centertrack'))
+    matrix = fixed_placement(size, (spec.input_height, spec.input_width)).matrix()
+    network_input = to_input(image, transform)
+    expected = bilinear(image, matrix, spec.input_height, spec.input_width)
+    assert network_input.dtype == np.uint8
+    # OpenCV's versions differ by up to two grey levels.
+    assert np.abs(network_input - expected).max() <= 2.5
+
+
+def test_the_originals_rule_cuts_off_what_is_above_and_below(spec):
+    transform = fit_transform((480, 640), replace(spec, resize='centertrack'))
+    corners = transform.boxes_to_input(np.array([[0, 0, 640, 480]], np.float32))[0]
+    np.testing.assert_allclose(corners, [0, -12, 160, 108])
+
+
+@pytest.mark.parametrize(
+    ('size', 'multiple', 'scale', 'input_size', 'center'),
+    [
+        ((480, 640), 32, 1.0, (512, 672), (320, 240)),
+        ((97, 131), 32, 1.0, (128, 160), (65, 48)),
+        ((97, 131), 128, 1.0, (128, 256), (65, 48)),
+        ((97, 131), 32, 0.5, (64, 96), (32, 24)),
+        ((32, 31), 32, 1.0, (64, 32), (15, 16)),
+    ],
+)
+def test_padded_inputs_are_larger_and_unscaled(size, multiple, scale, input_size, center):
+    placement = padded_placement(size, multiple=multiple, test_scale=scale)
+    assert placement.input_size == input_size
+    assert placement.center == center
+    transform = placement.transform
+    offsets = (input_size[1] / 2 - center[0], input_size[0] / 2 - center[1])
+    assert (transform.scale_x, transform.scale_y) == pytest.approx((1, 1))
+    assert (transform.offset_x, transform.offset_y) == pytest.approx(offsets)
+
+
+@pytest.mark.parametrize(
+    ('size', 'input_size'),
+    [((375, 1242), (320, 1088)), ((720, 405), (576, 320)), ((9, 9), (320, 320))],
+)
+def test_short_side_is_fixed_and_the_long_one_rounded_up(size, input_size):
+    placement = short_side_placement(size, 320)
+    assert placement.input_size == input_size
+    assert placement.transform.scale_x == pytest.approx(input_size[1] / size[1])
+
+
+def test_window_of_a_scaled_test_is_that_of_the_whole_image():
+    placement = fixed_placement((480, 640), (96, 160), test_scale=0.5)
+    assert placement.image_size == (240, 320)
+    assert placement.center == (160, 120)
+    assert placement.window == (640, 640)
+    image = np.zeros((480, 640, 3), np.uint8)
+    assert scaled_image(image, placement.image_size).shape == (240, 320, 3)
+    assert scaled_image(image, (480, 640)) is image
+
+
+def test_map_of_the_output_is_that_of_the_input_by_the_stride():
+    placement = fixed_placement((97, 131), (96, 160))
+    np.testing.assert_allclose(placement.matrix(4), placement.matrix() / 4)
+
+
+def test_mirror_images_follow_the_images():
+    batch = np.arange(12).reshape(2, 1, 6)
+    doubled = with_mirrored(batch, width_axis=2)
+    assert doubled.shape == (4, 1, 6)
+    np.testing.assert_array_equal(doubled[:2], batch)
+    np.testing.assert_array_equal(doubled[2:, 0], batch[:, 0, ::-1])
+
+
+def test_normalised_images_are_planes_of_each_channel():
+    image = np.full((1, 2, 3, 3), (10, 20, 40), np.uint8)
+    values = normalised(image, (10, 0, 0), (1, 2, 10))
+    assert values.shape == (1, 3, 2, 3)
+    assert values.dtype == np.float32
+    np.testing.assert_allclose(values[0, :, 0, 0], [0, 10, 4])

@@ -10,19 +10,11 @@ from centertrack_ros.rendering import (
     gaussian_kernel,
     gaussian_radius,
     peak_radii,
+    prior_cells,
     render_peaks,
     render_prior_heatmap,
+    render_round_peaks,
 )
-
-
-def test_radius_equals_the_original(data_folder):
-    recorded = np.load(data_folder / 'geometry.npz')
-    height, width = recorded['radius_hw'].T
-    radii = gaussian_radius(height, width, 'centertrack')
-    np.testing.assert_allclose(radii, recorded['radius_centertrack'], atol=1e-9)
-    for index, overlap in enumerate(recorded['radius_min_overlap']):
-        radius = gaussian_radius(height[index], width[index], 'centertrack', float(overlap))
-        assert radius == pytest.approx(recorded['radius_centertrack_mo'][index], abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -44,20 +36,42 @@ def test_exact_radius_keeps_the_overlap():
     assert min(inner, outer, shifted) == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize('radius', [0, 1, 2, 5, 11])
-def test_kernel_equals_the_original(data_folder, radius):
-    expected = np.load(data_folder / 'geometry.npz')[f'gaussian2D_r{radius}']
-    np.testing.assert_allclose(gaussian_kernel(radius), expected, atol=1e-7)
-    assert gaussian_kernel(radius).dtype == np.float32
+@pytest.mark.parametrize('radius', [0, 1, 5])
+def test_kernel_is_a_gaussian_of_three_sigma(radius):
+    kernel = gaussian_kernel(radius)
+    sigma = (2 * radius + 1) / 6
+    rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    expected = np.exp(-(rows**2 + columns**2) / (2 * sigma**2))
+    np.testing.assert_allclose(kernel, expected, atol=1e-7)
+    assert kernel[radius, radius] == 1
+    assert kernel.dtype == np.float32
+    assert not kernel.flags.writeable
 
 
-def test_peaks_equal_the_original(data_folder):
-    recorded = np.load(data_folder / 'geometry.npz')
-    for center, radius, height, expected in zip(
-        *(recorded[f'draw_{name}'] for name in ('center_xy', 'radius', 'k', 'maps')), strict=True
-    ):
-        drawn = render_peaks(center[None], radius[None], height[None], expected.shape)
-        np.testing.assert_allclose(drawn, expected, atol=1e-6)
+@pytest.mark.parametrize(
+    ('center', 'cell'), [((3.9, 2.1), (2, 3)), ((-0.6, 4.0), (4, 0)), ((7.0, -0.9), (0, 7))]
+)
+def test_centers_are_truncated_towards_zero(center, cell):
+    heatmap = render_peaks(np.array([center]), np.array([1]), np.array([1.0]), (6, 9))
+    assert heatmap[cell] == 1
+    assert np.count_nonzero(heatmap == 1) == 1
+
+
+def test_peaks_are_cut_at_the_edges():
+    heatmap = render_peaks(np.array([[-2.0, 3.0]]), np.array([3]), np.array([0.5]), (6, 9))
+    np.testing.assert_allclose(heatmap[:, :2], 0.5 * gaussian_kernel(3)[:6, 5:], atol=1e-7)
+    assert not heatmap[:, 2:].any()
+    outside = np.array([[-4.0, 3.0], [13.0, 2.0], [2.0, 30.0]])
+    assert not render_peaks(outside, np.full(3, 3), np.ones(3), (6, 9)).any()
+
+
+def test_round_peaks_have_the_given_width_at_the_nearest_cell():
+    heatmap = render_round_peaks(np.array([[19.6, 10.4]]), np.array([2]), (24, 40))
+    assert np.unravel_index(heatmap.argmax(), heatmap.shape) == (10, 20)
+    assert heatmap[10, 22] == pytest.approx(np.exp(-0.5))
+    assert heatmap[16, 26] == pytest.approx(np.exp(-9.0))
+    assert not heatmap[17:].any()
+    assert not render_round_peaks(np.array([[-9.0, 4.0]]), np.array([1]), (24, 40)).any()
 
 
 def test_higher_peak_wins_and_zero_is_not_drawn():
@@ -87,22 +101,27 @@ def _tracks(boxes, weights) -> Tracks:
     )
 
 
-def test_prior_heatmap_equals_the_original(data_folder, spec):
-    recorded = np.load(data_folder / 'prior_heatmap.npz')
+def test_prior_heatmap_has_a_peak_at_the_middle_of_each_clipped_box(spec):
     full_size = replace(spec, prior_heatmap_stride=1)
-    for case in sorted({name.split('__')[0] for name in recorded.files}):
-        arrays = {
-            name: recorded[f'{case}__{name}']
-            for name in ('pre_hm', 'bbox', 'score', 'active', 'trans_input')
-        }
-        affine = arrays['trans_input']
-        transform = FrameTransform(
-            affine[0, 0], affine[1, 1], affine[0, 2], affine[1, 2], 480, 270, 160, 96
-        )
-        # The rule of the recording: drawn are active tracks with a score of at least 0.5.
-        weights = (arrays['score'] >= 0.5) & (arrays['active'] != 0)
-        heatmap = render_prior_heatmap(_tracks(arrays['bbox'], weights), transform, full_size)
-        np.testing.assert_allclose(heatmap, arrays['pre_hm'][0, 0], atol=1e-5, err_msg=case)
+    transform = FrameTransform(0.25, 0.25, 0.0, 8.0, 640, 320, 160, 96)
+    # In the input: 10, 18 to 40, 58, and 140, 18 to 159, 58 of what ends at 170.
+    tracks = _tracks([[40, 40, 160, 200], [560, 40, 680, 200], [80, 40, 90, 50]], [1, 1, 0])
+    heatmap = render_prior_heatmap(tracks, transform, full_size)
+    assert heatmap.shape == (96, 160)
+    peaks = np.argwhere(heatmap == 1)
+    np.testing.assert_array_equal(peaks, [[38, 25], [38, 149]])
+    radius = int(peak_radii(np.array([40.0]), np.array([30.0]), 'centertrack')[0])
+    assert heatmap[38, 25 - radius] > 0
+    assert heatmap[38, 25 - radius - 1] == 0
+
+
+def test_prior_cells_are_those_of_the_drawn_tracks(spec):
+    transform = FrameTransform(0.25, 0.25, 0.0, 8.0, 640, 320, 160, 96)
+    boxes = [[40, 40, 160, 200], [560, 40, 680, 200], [80, 40, 90, 50], [700, 40, 800, 90]]
+    tracks = _tracks(boxes, [1, 0.5, 0, 1])
+    # The second ends at column 42.5 of a map with 40.
+    assert prior_cells(tracks, transform, spec).tolist() == [9 * 40 + 6, 9 * 40 + 37]
+    assert prior_cells(Tracks.empty(), transform, spec).tolist() == []
 
 
 def test_prior_heatmap_without_tracks_is_black(spec):

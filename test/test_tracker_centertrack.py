@@ -1,11 +1,10 @@
-"""Methods `centertrack` and `centertrack_hungarian` against recordings of the original."""
+"""Methods `centertrack` and `centertrack_hungarian`, rule by rule.
+
+Recordings of the original are replayed by `training.conformance.tracker`.
+"""
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,8 @@ import pytest
 from tracker_scenes import make_detections
 from tracker_scenes import parameters as scene_parameters
 
-from centertrack_ros.datatypes import Detections, Tracks
+from centertrack_ros.datatypes import Detections
 from centertrack_ros.tracker import CenterTrackTracker, TrackerParameters
-
-ROOT = Path(__file__).resolve().parent
-SMALL = ROOT / 'data' / 'tracker_conformance.json.gz'
-FULL = ROOT.parent.parent / 'shared' / 'conformance' / 'tracker.json'
-
-Json = dict[str, Any]
 
 
 def parameters(**values: Any) -> TrackerParameters:
@@ -29,155 +22,123 @@ def parameters(**values: Any) -> TrackerParameters:
     )
 
 
-def recorded_detections(frame: Json) -> Detections:
+def squares(
+    centers: list[tuple[float, float]],
+    *,
+    size: float = 20.0,
+    scores: list[float] | None = None,
+    classes: list[int] | None = None,
+    offsets: list[tuple[float, float]] | None = None,
+) -> Detections:
+    points = np.array(centers, np.float32).reshape(-1, 2)
+    count = len(points)
     return make_detections(
-        frame['bbox'], frame['score'], frame['class'], frame['ct'], frame['tracking']
+        np.concatenate((points - size / 2, points + size / 2), axis=1),
+        scores or [0.9] * count,
+        classes or [0] * count,
+        points,
+        offsets or [(0, 0)] * count,
     )
 
 
-def public_detections(frame: Json) -> Detections:
-    boxes = np.array(frame['public_bbox'], np.float32).reshape(-1, 4)
-    count = len(boxes)
-    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return make_detections(boxes, [1.0] * count, [1] * count, centers, [[0, 0]] * count)
+def test_first_detection_takes_the_nearest_track_even_if_the_next_loses_by_it() -> None:
+    """Squared distances: 25 + 324; the other way round they would be 49 + 36."""
+    tracker = CenterTrackTracker(parameters())
+    tracker.update(squares([(0, 0), (12, 0)]), 0.0)
+    tracks = tracker.update(squares([(7, 0), (18, 0)]), 0.1)
+    assert tracks.ids.tolist() == [2, 1]
+    assert tracks.detection_indices.tolist() == [0, 1]
 
 
-def runs(document: Json, group: str) -> Iterator[tuple[Json, Json]]:
-    for sequence in document[group]:
-        for run in sequence['runs']:
-            yield sequence, run
+def test_optimal_matching_does_not() -> None:
+    tracker = CenterTrackTracker(parameters(), hungarian=True)
+    tracker.update(squares([(0, 0), (12, 0)]), 0.0)
+    tracks = tracker.update(squares([(7, 0), (18, 0)]), 0.1)
+    assert dict(zip(tracks.detection_indices.tolist(), tracks.ids.tolist(), strict=True)) == {
+        0: 1,
+        1: 2,
+    }
 
 
-def replay(sequence: Json, run: Json) -> Iterator[Tracks]:
-    options = run['options']
-    tracker = CenterTrackTracker(
-        parameters(birth_threshold=options['new_thresh'], max_age_frames=options['max_age']),
-        hungarian=options['hungarian'],
-    )
-    frames = sequence['frames']
-    if options['public_det']:
-        begun = tracker.initialise(public_detections(frames[0]))
-        assert begun.ids.tolist() == run['init_track_ids']
-    for frame in frames:
-        public = public_detections(frame) if options['public_det'] else None
-        yield tracker.update(recorded_detections(frame), 0.1, public)
+def test_offset_leads_to_the_old_place() -> None:
+    tracker = CenterTrackTracker(parameters())
+    tracker.update(squares([(0, 0), (100, 0)]), 0.0)
+    moved = squares([(100, 0), (200, 0)], offsets=[(-100, 0), (-100, 0)])
+    assert tracker.update(moved, 0.1).ids.tolist() == [1, 2]
 
 
-class ActiveCounter:
-    """The original's `active`: images in a row in which the track was seen; 0 while lost."""
-
-    def __init__(self, born: list[int]) -> None:
-        self._active = dict.fromkeys(born, 1)
-
-    def of(self, tracks: Tracks) -> list[int]:
-        self._active = {
-            identity: 0 if missed else self._active.get(identity, 0) + 1
-            for identity, missed in zip(tracks.ids.tolist(), tracks.misses.tolist(), strict=True)
-        }
-        return list(self._active.values())
+@pytest.mark.parametrize(('distance', 'matched'), [(20.0, True), (20.5, False)])
+def test_reach_is_the_size_of_the_smaller_box(distance: float, matched: bool) -> None:
+    for first, second in ((20.0, 40.0), (40.0, 20.0)):
+        tracker = CenterTrackTracker(parameters())
+        tracker.update(squares([(0, 0)], size=first), 0.0)
+        tracks = tracker.update(squares([(distance, 0)], size=second), 0.1)
+        assert tracks.ids.tolist() == [1 if matched else 2]
 
 
-def check_content(sequence: Json, tracks: Tracks, expected: Json) -> None:
-    """Boxes, centres, scores and classes are those of the detection that a track carries."""
-    lost = iter(expected['coasted_from'])
-    for row, detection in enumerate(expected['det']):
-        # A track of a seen object carries this image's detection.
-        source, index = next(lost) if detection < 0 else (None, detection)
-        if source is None:
-            frame = expected['frame']
-        elif source < 0:
-            np.testing.assert_array_equal(
-                tracks.boxes[row],
-                np.array(sequence['frames'][0]['public_bbox'][index], np.float32),
-            )
-            continue
-        else:
-            frame = sequence['frames'][source]
-        np.testing.assert_array_equal(
-            tracks.boxes[row], np.array(frame['bbox'][index], np.float32)
-        )
-        np.testing.assert_array_equal(
-            tracks.centers[row], np.array(frame['ct'][index], np.float32)
-        )
-        assert tracks.scores[row] == np.float32(frame['score'][index])
-        assert tracks.classes[row] == frame['class'][index]
+def test_classes_do_not_mix() -> None:
+    tracker = CenterTrackTracker(parameters())
+    tracker.update(squares([(0, 0)], classes=[1]), 0.0)
+    assert tracker.update(squares([(0, 0)], classes=[2]), 0.1).ids.tolist() == [2]
 
 
-def check_exact(sequence: Json, run: Json) -> None:
-    active = ActiveCounter(run['init_track_ids'])
-    updates = zip(replay(sequence, run), run['out'], sequence['frames'], strict=True)
-    for tracks, expected, frame in updates:
-        assert tracks.ids.tolist() == expected['tracking_id']
-        assert active.of(tracks) == expected['active']
-        assert (tracks.misses + 1).tolist() == expected['age']
-        assert tracks.detection_indices.tolist() == expected['det']
-        assert tracks.reported.tolist() == [value > 0 for value in expected['active']]
-        drawn = (tracks.scores >= np.float32(0.5)) & (np.array(expected['active']) != 0)
-        assert tracks.prior_weights.tolist() == drawn.astype(float).tolist()
-        check_content(sequence, tracks, {**expected, 'frame': frame})
+def test_births_need_more_than_the_threshold() -> None:
+    tracker = CenterTrackTracker(parameters(birth_threshold=0.5))
+    seen = squares([(0, 0), (100, 0), (200, 0)], scores=[0.75, 0.5, 0.25])
+    assert tracker.update(seen, 0.0).detection_indices.tolist() == [0]
 
 
-def check_up_to_renaming(sequence: Json, run: Json) -> None:
-    """Same matches; ids may differ, as which of two births comes first depends on the solver."""
-    active = ActiveCounter(run['init_track_ids'])
-    ours_to_original: dict[int, int] = {}
-    for tracks, expected in zip(replay(sequence, run), run['out'], strict=True):
-        ours = sorted(
-            zip(
-                tracks.detection_indices.tolist(),
-                tracks.ids.tolist(),
-                active.of(tracks),
-                (tracks.misses + 1).tolist(),
-                strict=True,
-            )
-        )
-        names = ('det', 'tracking_id', 'active', 'age')
-        original = sorted(zip(*(expected[name] for name in names), strict=True))
-        assert [row[0] for row in ours] == [row[0] for row in original]
-        assert sorted(row[2:] for row in ours) == sorted(row[2:] for row in original)
-        for our_row, original_row in zip(ours, original, strict=True):
-            if our_row[0] >= 0:
-                name = ours_to_original.setdefault(our_row[1], original_row[1])
-                assert name == original_row[1]
-                assert our_row[2:] == original_row[2:]
-    assert len(set(ours_to_original.values())) == len(ours_to_original)
+@pytest.mark.parametrize(('max_age', 'images'), [(-1, 0), (1, 0), (2, 1), (4, 3)])
+def test_lost_tracks_stand_still_for_one_image_less_than_their_age(
+    max_age: int, images: int
+) -> None:
+    tracker = CenterTrackTracker(parameters(max_age_frames=max_age))
+    tracker.update(squares([(5, 5)], offsets=[(-3, 0)]), 0.0)
+    for image in range(images):
+        tracks = tracker.update(Detections.empty(), 0.1)
+        assert tracks.ids.tolist() == [1]
+        assert tracks.centers.tolist() == [[5, 5]]
+        assert tracks.misses.tolist() == [image + 1]
+        assert not tracks.reported.any()
+        assert not tracks.prior_weights.any()
+    assert len(tracker.update(Detections.empty(), 0.1)) == 0
+    # Numbers are not used again.
+    assert tracker.update(squares([(5, 5)]), 0.1).ids.tolist() == [2]
 
 
-@pytest.fixture(scope='module')
-def small() -> Json:
-    with gzip.open(SMALL, 'rt', encoding='utf-8') as file:
-        document: Json = json.load(file)
-    return document
+def test_rows_are_matched_then_born_then_lost() -> None:
+    tracker = CenterTrackTracker(parameters(max_age_frames=3))
+    tracker.update(squares([(0, 0), (100, 0), (200, 0)]), 0.0)
+    tracks = tracker.update(squares([(300, 0), (200, 0)]), 0.1)
+    assert tracks.ids.tolist() == [3, 4, 1, 2]
+    assert tracks.detection_indices.tolist() == [1, 0, -1, -1]
 
 
-@pytest.fixture(scope='module')
-def full() -> Json:
-    if not FULL.is_file():
-        pytest.skip(f'{FULL} does not exist: only the small recording was compared')
-    document: Json = json.loads(FULL.read_text(encoding='utf-8'))
-    return document
+def test_sure_tracks_in_sight_are_drawn() -> None:
+    tracker = CenterTrackTracker(parameters(prior_threshold=0.5))
+    tracks = tracker.update(squares([(0, 0), (100, 0)], scores=[0.5, 0.45]), 0.0)
+    assert tracks.prior_weights.tolist() == [1, 0]
 
 
-def test_small_recording_is_reproduced(small: Json) -> None:
-    for sequence, run in runs(small, 'sequences'):
-        check_exact(sequence, run)
+def test_public_detections_decide_who_is_born() -> None:
+    tracker = CenterTrackTracker(parameters())
+    begun = tracker.initialise(squares([(0, 0)], scores=[1.0]))
+    assert begun.ids.tolist() == [1]
+    seen = squares([(1, 0), (100, 0), (200, 0)])
+    public = squares([(203, 0), (0, 0), (150, 0)], scores=[1.0] * 3)
+    tracks = tracker.update(seen, 0.1, public)
+    # The track takes the first; nothing public is near the second.
+    assert tracks.ids.tolist() == [1, 2]
+    assert tracks.detection_indices.tolist() == [0, 2]
 
 
-def test_small_hungarian_recording_is_reproduced(small: Json) -> None:
-    for sequence, run in runs(small, 'hungarian_robust'):
-        check_exact(sequence, run)
-        check_up_to_renaming(sequence, run)
-
-
-def test_full_recording_is_reproduced(full: Json) -> None:
-    assert sum(1 for _ in runs(full, 'sequences')) > 100
-    for sequence, run in runs(full, 'sequences'):
-        check_exact(sequence, run)
-
-
-def test_full_hungarian_recording_is_reproduced(full: Json) -> None:
-    for sequence, run in runs(full, 'hungarian_robust'):
-        check_up_to_renaming(sequence, run)
+def test_earlier_results_do_not_change() -> None:
+    """The original sets `active` of a result to 0 when its track is lost later on."""
+    tracker = CenterTrackTracker(parameters(max_age_frames=5))
+    first = tracker.update(squares([(0, 0)]), 0.0)
+    tracker.update(Detections.empty(), 0.1)
+    assert first.reported.all()
+    assert first.misses.tolist() == [0]
 
 
 @pytest.mark.parametrize('hungarian', [False, True])
