@@ -28,13 +28,14 @@ class Head:
     """One head.
 
     Attributes:
-        channels: fixed number; None where it depends on the model (`channel_count`).
+        channels: fixed number; None where it depends on the model (`check_heads`).
         loss: which loss of `training.losses` trains it.
         weight: default factor of that loss.
         place: where its target stands.
         flip: how the flip test merges it.
         activation: what turns the raw output into the value that is decoded.
-        per: what `channels` is counted in where it is None: classes, joints or x, y of joints.
+        per: what the channels are counted in: `class`, `joint`, `joint_xy` (x and y of each),
+            `mask_feature`; `size` is one width and height, or one for each class.
         meaning: unit and reference, for people.
     """
 
@@ -45,7 +46,7 @@ class Head:
     place: Place = 'object'
     flip: FlipRule = 'first'
     activation: Activation = 'none'
-    per: Literal['one', 'class', 'joint', 'joint_xy', 'mask_feature'] = 'one'
+    per: Literal['one', 'size', 'class', 'joint', 'joint_xy', 'mask_feature'] = 'one'
 
     @property
     def initial_bias(self) -> float:
@@ -59,8 +60,9 @@ HEADS: dict[str, Head] = {
         activation='sigmoid',
     ),
     'reg': Head('l1', 'centre of the box - integer cell, cells', 2),
-    'wh': Head('l1', 'width, height, cells', 2, weight=0.1, flip='average'),
-    'ltrb': Head('l1', 'edges of the clipped box - integer cell, cells', 4, weight=0.1),
+    'wh': Head('l1', 'width, height, cells', per='size', weight=0.1, flip='average'),
+    'ltrb': Head('l1', 'edges of the clipped box from the integer cell, cells; signs as '
+                 '`DecodeRules.edges` says', 4, weight=0.1),
     'ltrb_amodal': Head('l1', 'edges of the whole box - integer cell, cells', 4, weight=0.1),
     'tracking': Head('l1', 'centre in the previous image - integer cell, cells', 2),
     'hps': Head(
@@ -78,8 +80,16 @@ HEADS: dict[str, Head] = {
     'nuscenes_att': Head('binary', 'attributes, logits', 8),
     'velocity': Head('l1', 'x, y, z in the camera frame, metres per second', 3),
     'conv_weight': Head('dice', 'weights of the mask layers of an object', per='mask_feature'),
-    'seg_feat': Head('dice', 'features that masks are made of', 8, weight=0.0, place='map'),
+    'seg_feat': Head('dice', 'features that masks are made of', weight=0.0, place='map'),
 }  # fmt: skip
+
+
+def mask_weight_count(features: int) -> int:
+    """Channels of `conv_weight` for `features` channels n of `seg_feat`: 2 n^2 + 5 n + 1.
+
+    Three layers with their biases: n features, x and y -> n -> n -> 1; 169 for n = 8.
+    """
+    return 2 * features * features + 5 * features + 1
 
 
 def check_heads(heads: Mapping[str, int]) -> None:
@@ -91,6 +101,20 @@ def check_heads(heads: Mapping[str, int]) -> None:
     for name, count in heads.items():
         if name not in HEADS:
             raise ValueError(f'heads: expected some of {sorted(HEADS)}, received {name!r}')
-        expected = HEADS[name].channels
-        if (expected is not None and name != 'seg_feat' and count != expected) or count < 1:
-            raise ValueError(f'heads.{name}: expected {expected or "1 or more"}, received {count}')
+        allowed = _allowed_channels(HEADS[name], heads)
+        if count < 1 or (allowed and count not in allowed):
+            wanted = ' or '.join(map(str, allowed)) or '1 or more'
+            raise ValueError(f'heads.{name}: expected {wanted}, received {count}')
+
+
+def _allowed_channels(head: Head, heads: Mapping[str, int]) -> tuple[int, ...]:
+    """Channels that `head` may have beside the others; () is any number."""
+    if head.channels is not None:
+        return (head.channels,)
+    if head.per == 'size':
+        return tuple(sorted({2, 2 * heads.get('hm', 1)}))
+    if head.per == 'joint_xy' and 'hm_hp' in heads:
+        return (2 * heads['hm_hp'],)
+    if head.per == 'mask_feature' and 'seg_feat' in heads:
+        return (mask_weight_count(heads['seg_feat']),)
+    return ()
