@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
 
-from centertrack_ros.datatypes import FloatArray, Image
+from centertrack_ros.datatypes import Image
 from training.data.compositing import motion_blur
 from training.data.labels import FramePair, LabelledFrame, Reals, opencv_matrix
 from training.data.scene import compose
@@ -75,18 +76,25 @@ def augment_pair(
     settings: AugmentSettings,
     input_size: tuple[int, int],
     generator: np.random.Generator,
+    *,
+    pixel_middle: float = 0.5,
+    previous_hulls: bool = True,
 ) -> FramePair:
     """The pair as seen by one randomly placed, imperfect camera, at the size of the input.
+
+    Depths become those of things seen as large by the camera of the run-time letterbox.
 
     Args:
         pair: two frames; not changed. Its two images may have different sizes.
         settings: how much is changed.
         input_size: (height, width) of the images of the result.
         generator: source of randomness.
+        pixel_middle, previous_hulls: see `training.targets.TargetRules`.
     """
-    moved = _place(pair, settings, input_size, generator)
+    moved = _place(pair, settings, input_size, generator, pixel_middle, previous_hulls)
     if generator.random() < settings.flip:
-        moved = _mapped(moved, flip_frame, flip_frame)
+        flip = partial(flip_frame, pixel_middle=pixel_middle)
+        moved = _mapped(moved, flip, flip)
     shared = _camera_faults(settings, generator)
     tables = _colour_tables(settings, generator)
     saturation = float(generator.uniform(0.3, 1.5))
@@ -108,25 +116,37 @@ def augment_pair(
     )
 
 
-def warp_frame(frame: LabelledFrame, matrix: Reals, size: tuple[int, int]) -> LabelledFrame:
-    """The frame after an affine map (2, 3), cut to `size` (height, width); black outside."""
+def warp_frame(
+    frame: LabelledFrame,
+    matrix: Reals,
+    size: tuple[int, int],
+    *,
+    pixel_middle: float = 0.5,
+    hulls: bool = True,
+) -> LabelledFrame:
+    """The frame after an affine map (2, 3), cut to `size` (height, width); black outside.
+
+    Args:
+        frame: not changed.
+        matrix: of coordinates, see `pixel_middle`.
+        size: of the result.
+        pixel_middle: coordinate of the middle of the first pixel; 0 in the originals.
+        hulls: see `FrameLabels.warped`.
+    """
     image = cv2.warpAffine(
-        frame.image, opencv_matrix(matrix), (size[1], size[0]), flags=cv2.INTER_LINEAR
+        frame.image,
+        opencv_matrix(matrix, pixel_middle),
+        (size[1], size[0]),
+        flags=cv2.INTER_LINEAR,
     )
-    return LabelledFrame(image, frame.labels.warped(matrix))
+    return LabelledFrame(image, frame.labels.warped(matrix, hulls=hulls))
 
 
-def flip_frame(frame: LabelledFrame) -> LabelledFrame:
-    """The frame turned left to right."""
+def flip_frame(frame: LabelledFrame, *, pixel_middle: float = 0.5) -> LabelledFrame:
+    """The frame turned left to right; `pixel_middle` as in `warp_frame`."""
     width = frame.image.shape[1]
-    labels = frame.labels
     return LabelledFrame(
-        cv2.flip(frame.image, 1),
-        replace(
-            labels,
-            boxes=_flip_boxes(labels.boxes, width),
-            ignore_boxes=_flip_boxes(labels.ignore_boxes, width),
-        ),
+        cv2.flip(frame.image, 1), frame.labels.flipped(width, pixel_middle=pixel_middle)
     )
 
 
@@ -134,12 +154,6 @@ def change_saturation(image: Image, factor: float) -> Image:
     """Colours `factor` times as far from grey."""
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     return cv2.addWeighted(image, factor, grey, 1 - factor, 0)
-
-
-def _flip_boxes(boxes: FloatArray, width: int) -> FloatArray:
-    flipped = boxes.copy()
-    flipped[:, [0, 2]] = width - boxes[:, [2, 0]]
-    return flipped
 
 
 def _mapped(
@@ -157,6 +171,8 @@ def _place(
     settings: AugmentSettings,
     size: tuple[int, int],
     generator: np.random.Generator,
+    pixel_middle: float,
+    previous_hulls: bool,
 ) -> FramePair:
     """Crop and scale both frames alike; move the previous one where it is the same still."""
     if pair.framed:
@@ -186,11 +202,12 @@ def _place(
         shift = np.clip(generator.normal(0, 1, 2), -2.5, 2.5) * settings.motion_shift * strength
         motion = _about_middle(size, float(np.exp(growth)), 0.0, shift * [size[1], size[0]])
         previous_matrix = compose(motion, matrix)
-    return replace(
-        pair,
-        current=warp_frame(pair.current, matrix, size),
-        previous=warp_frame(pair.previous, previous_matrix, size),
+    current = warp_frame(pair.current, matrix, size, pixel_middle=pixel_middle)
+    previous = warp_frame(
+        pair.previous, previous_matrix, size, pixel_middle=pixel_middle, hulls=previous_hulls
     )
+    nearer = replace(current, labels=current.labels.zoomed(scale / ratios[0]))
+    return replace(pair, current=nearer, previous=previous)
 
 
 def _about_middle(size: tuple[int, int], scale: float, angle: float, shift: Reals) -> Reals:

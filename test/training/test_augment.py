@@ -150,3 +150,46 @@ def test_frame_without_objects() -> None:
     frame = LabelledFrame(np.zeros((50, 70, 3), np.uint8), FrameLabels.from_rows())
     moved = augment_pair(still(frame), AugmentSettings(), SIZE, np.random.default_rng(0))
     assert len(moved.current.labels) == 0
+
+
+def test_pixels_whose_middle_is_a_whole_number() -> None:
+    # The convention of the originals: pixel i is in the picture of i, and turns to W - 1 - i.
+    image = np.zeros((8, 12, 3), np.uint8)
+    image[3, 5] = 200
+    labels = replace(
+        FrameLabels.from_rows([[5, 3, 9, 7]], [0], [1]),
+        joints=np.float32([[[5, 3, 2], [6, 4, 2]]]),
+        joint_pairs=((0, 1),),
+    )
+    frame = LabelledFrame(image, labels)
+    moved = warp_frame(frame, np.array([[2.0, 0, 1], [0, 2.0, 0]]), (16, 26), pixel_middle=0.0)
+    np.testing.assert_array_equal(np.argwhere(moved.image[..., 0] == 200), [[6, 11]])
+    np.testing.assert_array_equal(moved.labels.joints[0, 0, :2], [11, 6])
+    turned = flip_frame(frame, pixel_middle=0.0)
+    np.testing.assert_array_equal(np.argwhere(turned.image[..., 0] == 200), [[3, 6]])
+    np.testing.assert_array_equal(turned.labels.joints[0, :, :2], [[5, 4], [6, 3]])
+    np.testing.assert_array_equal(turned.labels.boxes, [[2, 3, 6, 7]])
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_things_that_look_larger_are_nearer(seed: int) -> None:
+    frame = square_frame((70, 40, 110, 90))
+    labels = replace(frame.labels, depth=np.float32([10]))
+    frame = replace(frame, labels=labels)
+    moved = augment_pair(still(frame), MOVING, SIZE, np.random.default_rng(seed))
+    letterbox = min(160 / 200, 96 / 120)
+    box = moved.current.labels.boxes[0]
+    enlargement = (box[2] - box[0]) / 40 / letterbox
+    np.testing.assert_allclose(moved.current.labels.depth, 10 / enlargement, rtol=1e-5)
+
+
+def test_joints_and_boxes_stay_together_whatever_happens() -> None:
+    corners = np.float32([[[70, 40, 2], [110, 90, 2]]])
+    frame = square_frame((70, 40, 110, 90))
+    frame = replace(frame, labels=replace(frame.labels, joints=corners, joint_pairs=((0, 1),)))
+    for seed in range(10):
+        moved = augment_pair(still(frame), MOVING, SIZE, np.random.default_rng(seed))
+        for labels in (moved.current.labels, moved.previous.labels):
+            places = np.sort(labels.joints[0, :, 0])
+            np.testing.assert_allclose(places, labels.boxes[0, [0, 2]], rtol=1e-5)
+            np.testing.assert_allclose(np.sort(labels.joints[0, :, 1]), labels.boxes[0, [1, 3]])

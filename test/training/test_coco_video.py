@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from training.data.coco_video import CocoVideoSource, read_coco_video
+from training.data.coco_reader import ReadingRules, read_coco_video
+from training.data.coco_video import CocoVideoSource
+from training.data.labels import ALL_CLASSES
 from training.data.pairs import evaluation_neighbour, sample_neighbour
 
 CLASSES = ('person', 'car')
@@ -129,7 +131,8 @@ def test_skipped_category(write: Writer, tmp_path: Path) -> None:
     path = write(video_content())
     with pytest.raises(ValueError, match=r"categories\[0\]: category 'car' is no class"):
         CocoVideoSource(path, tmp_path, ('person',))
-    source = CocoVideoSource(path, tmp_path, ('person',), skipped_categories=('car',))
+    rules = ReadingRules(skipped_categories=('car',))
+    source = CocoVideoSource(path, tmp_path, ('person',), rules=rules)
     np.testing.assert_array_equal(source.frame(0).labels.track_ids, [7])
 
 
@@ -208,3 +211,126 @@ def test_neighbours() -> None:
     assert evaluation_neighbour(frames, 5) == 2
     assert evaluation_neighbour(frames, 4) == 2
     assert evaluation_neighbour(frames, 2) == 0
+
+
+def centertrack_content() -> Content:
+    """One image in the format of CenterTrack's converters."""
+    common = {'image_id': 1, 'bbox': [4, 8, 10, 20]}
+    return {
+        'categories': [{'id': number, 'name': str(number)} for number in (1, 2, 4, 7, 9)],
+        'images': [
+            {
+                'id': 1,
+                'file_name': 'a.png',
+                'video_id': 3,
+                'frame_id': 1,
+                'sensor_id': 2,
+                'width': 64,
+                'height': 48,
+                'calib': [[500, 0, 32, 0.5], [0, 500, 24, 0], [0, 0, 1, 0]],
+            },
+            {'id': 2, 'file_name': 'a.png', 'video_id': 3, 'frame_id': 1, 'sensor_id': 1},
+        ],
+        'annotations': [
+            {**common, 'category_id': 9, 'track_id': 1},  # ignore everything
+            {**common, 'category_id': 2, 'track_id': 2, 'depth': 9.5, 'alpha': 0.25},
+            {**common, 'category_id': 7, 'track_id': 3},  # skipped
+            {**common, 'category_id': 4, 'track_id': 4},  # ignore class 2
+            {**common, 'category_id': 1, 'track_id': 5, 'iscrowd': 1},
+            {**common, 'category_id': 1, 'track_id': 6, 'dim': [1, 2, 3], 'attributes': 3,
+             'amodel_center': [7, 8], 'velocity': [1, 2, 3, 4]},
+            {**common, 'category_id': 1, 'track_id': 7, 'velocity': [-10000] * 4},
+        ],
+    }  # fmt: skip
+
+
+NUMBERS = {1: 1, 2: 2, 4: -2, 7: -9999, 9: 0}
+
+
+def test_numbers_of_categories_as_centertrack_gives_them(write: Writer, tmp_path: Path) -> None:
+    rules = ReadingRules(category_numbers=NUMBERS)
+    record = read_coco_video(write(centertrack_content()), tmp_path, CLASSES, rules)[0]
+    labels = record.labels
+    np.testing.assert_array_equal(labels.classes, [1, 0, 0])
+    np.testing.assert_array_equal(labels.rows, [1, 5, 6])
+    np.testing.assert_array_equal(labels.ignore_classes, [ALL_CLASSES, 1, 0])
+    np.testing.assert_array_equal(labels.ignore_track_ids, [1, 4, 0])
+    np.testing.assert_array_equal(labels.ignore_rows, [0, 3, 4])
+    assert not len(labels.unlabelled_classes)
+
+
+def test_boxes_in_space_and_the_camera(write: Writer, tmp_path: Path) -> None:
+    rules = ReadingRules(category_numbers=NUMBERS)
+    records = read_coco_video(write(centertrack_content()), tmp_path, CLASSES, rules)
+    labels, nan = records[0].labels, np.nan
+    np.testing.assert_array_equal(labels.depth, np.float32([9.5, nan, nan]))
+    np.testing.assert_array_equal(labels.alpha, [0.25, nan, nan])
+    np.testing.assert_array_equal(labels.dimensions[1], [1, 2, 3])
+    np.testing.assert_array_equal(labels.amodal_centers[1], [7, 8])
+    np.testing.assert_array_equal(labels.attributes, [0, 3, 0])
+    np.testing.assert_array_equal(labels.velocity, [[nan] * 3, [1, 2, 3], [nan] * 3])
+    assert labels.joints is None
+    assert records[0].camera_matrix[0, 3] == 0.5
+    assert records[0].size == (48, 64)
+    assert records[1].camera_matrix is None
+    assert records[1].size is None
+    assert records[1].labels.depth.shape == (0,)
+    # Two cameras are two videos.
+    assert records[0].video != records[1].video
+
+
+def test_joints_by_the_names_of_the_model(write: Writer, tmp_path: Path) -> None:
+    content = video_content()
+    content['annotations'][0]['keypoints'] = [5, 6, 2, 0, 0, 0, 7, 8, 1]
+    names = ('nose', 'left_eye', 'right_eye')
+    path = write(content)
+    labels = read_coco_video(path, tmp_path, CLASSES, ReadingRules(joint_names=names))[0].labels
+    assert labels.joint_pairs == ((1, 2),)
+    np.testing.assert_array_equal(labels.joints[0], [[5, 6, 2], [0, 0, 0], [7, 8, 1]])
+    assert not labels.joints[1].any()
+    assert read_coco_video(path, tmp_path, CLASSES)[0].labels.joints is None
+    with pytest.raises(ValueError, match=r'annotations\[0\]: keypoints: expected 6 numbers'):
+        read_coco_video(path, tmp_path, CLASSES, ReadingRules(joint_names=names[:2]))
+
+
+def test_outlines_of_polygons(write: Writer, tmp_path: Path) -> None:
+    content = video_content()
+    content['annotations'][0]['segmentation'] = [[0, 0, 4, 0, 4, 4], [9, 9, 8, 9, 8, 8]]
+    content['annotations'][1]['segmentation'] = {'counts': [3, 5], 'size': [2, 4]}
+    labels = read_coco_video(write(content), tmp_path, CLASSES, ReadingRules(outlines=True))[
+        0
+    ].labels
+    np.testing.assert_array_equal(labels.outlines[0][0], [[0, 0], [4, 0], [4, 4]])
+    assert [len(outline) for outline in labels.outlines] == [2, 0]
+
+
+def test_lenient_reading_keeps_empty_boxes_and_repeated_tracks(
+    write: Writer, tmp_path: Path
+) -> None:
+    content = video_content()
+    content['annotations'][0]['bbox'] = [4, 8, 0, 20]
+    content['annotations'][1]['track_id'] = 7
+    labels = read_coco_video(write(content), tmp_path, CLASSES, ReadingRules(lenient=True))[
+        0
+    ].labels
+    np.testing.assert_array_equal(labels.boxes[0], [4, 8, 4, 28])
+    np.testing.assert_array_equal(labels.track_ids, [7, 7])
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'complaint'),
+    [
+        (_set('annotations', 1, depth='far'), r'annotations\[1\]: depth'),
+        (_set('annotations', 5, dim=[1, 2]), r'annotations\[5\]: dim'),
+        (_set('annotations', 5, attributes=9), r'annotations\[5\]: attributes 9'),
+        (_set('annotations', 5, velocity=[1, 2]), r'annotations\[5\]: velocity'),
+        (_set('images', 0, calib=[[1, 2], [3, 4]]), r'images\[0\]: calib'),
+    ],
+)
+def test_malformed_optional_fields_are_refused(
+    write: Writer, tmp_path: Path, spoil: Callable[[Content], None], complaint: str
+) -> None:
+    content = centertrack_content()
+    spoil(content)
+    with pytest.raises(ValueError, match=complaint):
+        read_coco_video(write(content), tmp_path, CLASSES, ReadingRules(category_numbers=NUMBERS))

@@ -20,7 +20,8 @@ from training.data.dataset import EvaluationDataset, TrackingDataset, initialize
 from training.data.mosaic import MosaicSource
 from training.data.preview import draw_sample
 from training.data.synthetic import SyntheticSettings, SyntheticSource
-from training.targets import PriorNoise, TargetSettings
+from training.heads import HEADS
+from training.targets import PriorNoise, TargetRules, TargetSettings
 
 CLASSES = ('person', 'car')
 TARGETS = TargetSettings(input_height=96, input_width=128, class_count=2, max_objects=32)
@@ -78,14 +79,16 @@ def test_collated_batch_has_the_shapes_of_the_contract(dataset: TrackingDataset)
         'image': ((4, 96, 128, 3), torch.uint8),
         'previous_image': ((4, 96, 128, 3), torch.uint8),
         'prior_heatmap': ((4, 1, 24, 32), torch.float32),
-        'heatmap': ((4, 2, 24, 32), torch.float32),
+        'hm': ((4, 2, 24, 32), torch.float32),
         'indices': ((4, 32), torch.int64),
         'classes': ((4, 32), torch.int64),
         'mask': ((4, 32), torch.float32),
         'ltrb': ((4, 32, 4), torch.float32),
+        'ltrb_mask': ((4, 32, 4), torch.float32),
         'reg': ((4, 32, 2), torch.float32),
+        'reg_mask': ((4, 32, 2), torch.float32),
         'tracking': ((4, 32, 2), torch.float32),
-        'tracking_mask': ((4, 32), torch.float32),
+        'tracking_mask': ((4, 32, 2), torch.float32),
     }
     assert {name: (tuple(value.shape), value.dtype) for name, value in batch.items()} == expected
 
@@ -97,13 +100,13 @@ def test_targets_are_sane_over_many_samples(dataset: TrackingDataset) -> None:
         rows = sample['mask'] > 0
         objects += int(rows.sum())
         assert all(np.isfinite(value).all() for value in sample.values())
-        assert sample['heatmap'].min() >= 0
-        assert sample['heatmap'].max() <= 1
+        assert sample['hm'].min() >= 0
+        assert sample['hm'].max() <= 1
         cells = sample['indices'][rows]
-        assert (sample['heatmap'].reshape(2, -1)[sample['classes'][rows], cells] == 1).all()
+        assert (sample['hm'].reshape(2, -1)[sample['classes'][rows], cells] == 1).all()
         assert ((sample['reg'] >= 0) & (sample['reg'] < 1)).all()
         assert (sample['ltrb'][rows][:, :2] + sample['ltrb'][rows][:, 2:] > 0).all()
-        assert (sample['tracking_mask'] <= sample['mask']).all()
+        assert (sample['tracking_mask'] <= sample['mask'][:, None]).all()
     assert objects > 30
 
 
@@ -201,3 +204,29 @@ def test_fill_and_bars(coco: CocoVideoSource) -> None:
     sample = EvaluationDataset(coco, tall)[0]
     assert not sample['image'][:20].any()
     assert sample['image'][30:90].any()
+
+
+def test_rules_of_the_targets_reach_the_pictures(coco: CocoVideoSource) -> None:
+    original = replace(TARGETS, rules=TargetRules.original())
+    ours, theirs = (EvaluationDataset(coco, targets)[2] for targets in (TARGETS, original))
+    # The map ends one cell earlier, and pictures are scaled about the middle of their first pixel.
+    assert (ours['image'] != theirs['image']).any()
+    np.testing.assert_allclose(theirs['ltrb'][0, :2], -ours['ltrb'][0, :2], atol=1e-4)
+    np.testing.assert_allclose(theirs['ltrb'][0, 2:], ours['ltrb'][0, 2:], atol=1e-4)
+    assert (theirs['hm'][1] == ours['hm'][1]).all()
+
+
+@pytest.mark.parametrize('rules', [TargetRules(), TargetRules.original()])
+def test_every_head_can_be_collated(coco: CocoVideoSource, rules: TargetRules) -> None:
+    targets = replace(TARGETS, heads=tuple(HEADS), joint_count=17, rules=rules)
+    dataset = EvaluationDataset(coco, targets)
+    batch = next(iter(DataLoader(dataset, batch_size=3)))
+    assert all(torch.isfinite(value.double()).all() for value in batch.values())
+    for name, head in HEADS.items():
+        if head.place == 'object' and name not in ('rot', 'conv_weight'):
+            assert batch[name].shape == batch[f'{name}_mask'].shape, name
+    assert batch['hm_hp'].shape == (3, 17, 24, 32)
+    assert batch['joint_indices'].shape == batch['joint_classes'].shape == (3, 32 * 17)
+    assert batch['hp_offset'].shape == batch['hp_offset_mask'].shape == (3, 32 * 17, 2)
+    assert batch['rot_bins'].dtype == batch['joint_indices'].dtype == torch.int64
+    assert batch['masks'].shape == (3, 32, 24, 32)

@@ -115,10 +115,16 @@ def make_sample(
 
     Returns:
         `image`, `previous_image` (H, W, 3) uint8 BGR, `prior_heatmap` (1, H/p, W/p) float32,
-        and the targets of `targets.build_targets`.
+        and the targets of `training.targets.build_targets`.
     """
-    size = (targets.input_height, targets.input_width)
-    framed = augment_pair(pair, augmentation, size, generator)
+    framed = augment_pair(
+        pair,
+        augmentation,
+        (targets.input_height, targets.input_width),
+        generator,
+        pixel_middle=targets.rules.pixel_middle,
+        previous_hulls=targets.rules.previous_hulls,
+    )
     return {
         'image': np.ascontiguousarray(framed.current.image),
         'previous_image': np.ascontiguousarray(framed.previous.image),

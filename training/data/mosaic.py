@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -68,20 +70,17 @@ def fill_tile(
     whole = (labels.boxes[:, 2:] - labels.boxes[:, :2]).prod(axis=1)
     boxes = clip_boxes(labels.boxes, width, height)
     inside = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1)
-    clipped = FrameLabels(
+    clipped = replace(
+        labels,
         boxes=boxes,
-        classes=labels.classes,
-        track_ids=labels.track_ids,
         visibilities=labels.visibilities * (inside / np.maximum(whole, 1e-6)).astype(np.float32),
         ignore_boxes=clip_boxes(labels.ignore_boxes, width, height),
-        ignore_classes=labels.ignore_classes,
-        unlabelled_classes=labels.unlabelled_classes,
     )
     return LabelledFrame(image, clipped.select(inside > 0))
 
 
 def join_labels(parts: list[FrameLabels]) -> FrameLabels:
-    """Labels of several pictures in one frame, with new track ids.
+    """Labels of several pictures in one frame, with new track ids; only what all sources know.
 
     A class that is unlabelled in one part would be unlabelled in the whole frame; the caller
     mixes photos with the same labelled classes.

@@ -19,28 +19,28 @@ from centertrack_ros.datatypes import FloatArray, Image
 from training.augment import AugmentSettings
 from training.data.dataset import Sample, TrackingDataset
 from training.data.sources import DataSettings, build_sources
-from training.targets import PriorNoise, TargetSettings
+from training.targets import PriorNoise, TargetSettings, targets_to_detections
 
 
 def draw_sample(sample: Sample, class_names: Sequence[str], stride: int = 4) -> Image:
     """Previous and current picture of a sample side by side (H, 2 W, 3), annotated."""
     previous = overlay_heatmap(sample['previous_image'], sample['prior_heatmap'][0])
-    current = overlay_heatmap(sample['image'], _shown_heatmap(sample['heatmap']))
-    width = sample['heatmap'].shape[2]
-    for row in np.flatnonzero(sample['mask']):
-        cell = np.array([sample['indices'][row] % width, sample['indices'][row] // width])
-        edges = sample['ltrb'][row] * [-1, -1, 1, 1]
-        box = np.round((np.tile(cell, 2) + edges) * stride).astype(int).tolist()
-        colour = _colour(int(sample['classes'][row]))
+    current = overlay_heatmap(sample['image'], _shown_heatmap(sample['hm']))
+    found = targets_to_detections(sample)
+    boxes = np.round(found['boxes'] * stride).astype(int).tolist()
+    centers = np.round(found['centers'] * stride).astype(int).tolist()
+    places = np.round((found['cells'] + found['tracking']) * stride).astype(int).tolist()
+    moved = sample['tracking_mask'][sample['mask'] > 0, 0] > 0
+    for row, box in enumerate(boxes):
+        index = int(found['classes'][row])
+        colour = _colour(index)
         cv2.rectangle(current, box[:2], box[2:], colour, 1)
-        name = class_names[sample['classes'][row]]
-        cv2.putText(current, name, (box[0], box[1] + 9), cv2.FONT_HERSHEY_PLAIN, 0.7, colour)
-        center = np.round((cell + sample['reg'][row]) * stride).astype(int).tolist()
-        cv2.circle(current, center, 2, colour, -1)
-        if sample['tracking_mask'][row]:
-            old = np.round((cell + sample['tracking'][row]) * stride).astype(int).tolist()
-            cv2.arrowedLine(current, center, old, (0, 255, 255), 1, tipLength=0.2)
-            cv2.circle(previous, old, 2, colour, -1)
+        corner = (box[0], box[1] + 9)
+        cv2.putText(current, class_names[index], corner, cv2.FONT_HERSHEY_PLAIN, 0.7, colour)
+        cv2.circle(current, centers[row], 2, colour, -1)
+        if moved[row]:
+            cv2.arrowedLine(current, centers[row], places[row], (0, 255, 255), 1, tipLength=0.2)
+            cv2.circle(previous, places[row], 2, colour, -1)
     return np.hstack([previous, current])
 
 
