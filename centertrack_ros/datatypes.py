@@ -24,6 +24,11 @@ class FrameTransform:
     """Axis-aligned map between image pixels and network input pixels; both ways are exact.
 
     `x_in = x_px * scale_x + offset_x`, and the same for y.
+
+    Attributes:
+        half_pixel_centers: where `preprocessing.to_input` takes pixels from: False makes it map
+            the whole numbers of pixels as if they were coordinates, as the originals do. Boxes
+            and points are mapped alike either way.
     """
 
     scale_x: float
@@ -34,18 +39,19 @@ class FrameTransform:
     image_height: int
     input_width: int
     input_height: int
+    half_pixel_centers: bool = True
 
     def points_to_input(self, points_px: FloatArray) -> FloatArray:
         """Map points (..., 2) from image pixels to network input pixels."""
-        return points_px * self._scale() + self._offset()
+        return (points_px * self._scale() + self._offset()).astype(np.float32)
 
     def points_to_image(self, points_in: FloatArray) -> FloatArray:
         """Map points (..., 2) from network input pixels to image pixels."""
-        return (points_in - self._offset()) / self._scale()
+        return ((points_in - self._offset()) / self._scale()).astype(np.float32)
 
     def vectors_to_image(self, vectors_in: FloatArray) -> FloatArray:
         """Map displacements (..., 2), which do not feel the offset, to image pixels."""
-        return vectors_in / self._scale()
+        return (vectors_in / self._scale()).astype(np.float32)
 
     def boxes_to_input(self, boxes_px: FloatArray) -> FloatArray:
         """Map boxes (N, 4) xyxy from image pixels to network input pixels."""
@@ -55,11 +61,12 @@ class FrameTransform:
         """Map boxes (N, 4) xyxy from network input pixels to image pixels."""
         return self.points_to_image(boxes_in.reshape(-1, 2, 2)).reshape(-1, 4)
 
-    def _scale(self) -> FloatArray:
-        return np.array([self.scale_x, self.scale_y], dtype=np.float32)
+    # Float64, so that results are rounded once: peaks are drawn at truncated coordinates.
+    def _scale(self) -> NDArray[np.float64]:
+        return np.array([self.scale_x, self.scale_y])
 
-    def _offset(self) -> FloatArray:
-        return np.array([self.offset_x, self.offset_y], dtype=np.float32)
+    def _offset(self) -> NDArray[np.float64]:
+        return np.array([self.offset_x, self.offset_y])
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,17 @@ class Detections:
         centers: (N, 2) float32, image pixels, the heatmap peak (the original's `ct`).
         offsets: (N, 2) float32, image pixels; `centers + offsets` is where the object was in
             the previous image (the original's `tracking`).
+
+    The others are None for models that do not say them:
+        keypoints: (N, J, 3) float32 x, y in image pixels, not clipped, and score of each joint.
+        depth: (N,) float32, metres along the optical axis.
+        dimensions: (N, 3) float32 height, width, length, metres.
+        alpha: (N,) float32 radians, yaw as the camera sees it (`camera_geometry`).
+        amodal_centers: (N, 2) float32, image pixels, not clipped, the projected 3D centre; the
+            centre of the box for models with a depth and no head for it.
+        attributes: (N, A) float32 logits of the nuScenes attributes.
+        velocity: (N, 3) float32, metres per second, camera frame.
+        masks: (N, h, w) float32 in [0, 1], share of each output cell (`masks.masks_to_image`).
     """
 
     boxes: FloatArray
@@ -118,17 +136,25 @@ class Detections:
     classes: IntArray
     centers: FloatArray
     offsets: FloatArray
+    keypoints: FloatArray | None = None
+    depth: FloatArray | None = None
+    dimensions: FloatArray | None = None
+    alpha: FloatArray | None = None
+    amodal_centers: FloatArray | None = None
+    attributes: FloatArray | None = None
+    velocity: FloatArray | None = None
+    masks: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, index: IntArray | BoolArray | slice) -> Detections:
         """Rows chosen by an index array, a mask or a slice."""
-        return Detections(**{name: array[index] for name, array in _arrays(self).items()})
+        return Detections(**_rows(self, index))
 
     @classmethod
     def empty(cls) -> Detections:
-        """No objects."""
+        """No objects, of a model that says nothing beyond boxes."""
         return cls(
             boxes=np.zeros((0, 4), np.float32),
             scores=np.zeros(0, np.float32),
@@ -175,7 +201,7 @@ class Tracks:
 
     def __getitem__(self, index: IntArray | BoolArray | slice) -> Tracks:
         """Rows chosen by an index array, a mask or a slice."""
-        return Tracks(**{name: array[index] for name, array in _arrays(self).items()})
+        return Tracks(**_rows(self, index))
 
     @classmethod
     def empty(cls) -> Tracks:
@@ -195,6 +221,6 @@ class Tracks:
         )
 
 
-def _arrays(rows: Detections | Tracks) -> dict[str, Any]:
-    """Field name -> array; `vars` and not `dataclasses.asdict`, which would copy."""
-    return vars(rows)
+def _rows(table: Detections | Tracks, index: IntArray | BoolArray | slice) -> dict[str, Any]:
+    """Field name -> its rows; `vars` and not `dataclasses.asdict`, which would copy."""
+    return {name: None if array is None else array[index] for name, array in vars(table).items()}

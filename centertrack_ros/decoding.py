@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from centertrack_ros.datatypes import Candidates, Detections, FrameTransform, IntArray
+from centertrack_ros.camera_geometry import alpha_from_bins
+from centertrack_ros.datatypes import (
+    Candidates,
+    Detections,
+    FloatArray,
+    FrameTransform,
+    IntArray,
+)
+from centertrack_ros.model_spec import AmodalReference
 
 
 def decode(
@@ -15,10 +23,13 @@ def decode(
     threshold: float,
     class_indices: IntArray | None = None,
     batch_index: int = 0,
+    amodal_reference: AmodalReference = 'cell',
+    clip: bool = True,
 ) -> Detections:
     """Keep what counts and move it from output cells to image pixels.
 
-    Peak suppression, top-K and the gathers already happened in the network's graph.
+    Peak suppression, top-K and the gathers already happened in the network's graph. Follows
+    `generic_post_process` of CenterTrack, which does not clip.
 
     Args:
         candidates: rows of a batch, best score first.
@@ -27,21 +38,60 @@ def decode(
         threshold: rows with a lower score are dropped.
         class_indices: (C,) classes to keep, None = all.
         batch_index: which image of the batch.
+        amodal_reference: see `DecodeRules`.
+        clip: whether boxes end at the border of the image.
+
+    Returns:
+        Objects with the optional fields that the candidates have.
     """
     scores = candidates.scores[batch_index]
     keep = scores >= threshold
     if class_indices is not None:
         keep &= np.isin(candidates.classes[batch_index], class_indices)
     rows = np.flatnonzero(keep)
-    if not rows.size:
-        return Detections.empty()
+
+    def kept(values: FloatArray | None) -> FloatArray | None:
+        return None if values is None else values[batch_index][rows]
+
     size = np.float32(stride)
     boxes = transform.boxes_to_image(candidates.boxes[batch_index][rows] * size)
-    limit = np.array([transform.image_width, transform.image_height] * 2, np.float32)
+    if clip:
+        limit = np.array([transform.image_width, transform.image_height] * 2, np.float32)
+        boxes = np.clip(boxes, 0, limit)
+    centers = _amodal_centers(candidates, batch_index, rows, amodal_reference)
+    keypoints, rotation = kept(candidates.keypoints), kept(candidates.rotation)
     return Detections(
-        boxes=np.clip(boxes, 0, limit),
+        boxes=boxes,
         scores=scores[rows],
         classes=candidates.classes[batch_index][rows],
         centers=transform.points_to_image(candidates.cells[batch_index][rows] * size),
         offsets=transform.vectors_to_image(candidates.tracking[batch_index][rows] * size),
+        keypoints=None if keypoints is None else _joints_px(keypoints, transform, size),
+        depth=kept(candidates.depth),
+        dimensions=kept(candidates.dimensions),
+        alpha=None if rotation is None else alpha_from_bins(rotation).astype(np.float32),
+        amodal_centers=None if centers is None else transform.points_to_image(centers * size),
+        attributes=kept(candidates.attributes),
+        velocity=kept(candidates.velocity),
+        masks=kept(candidates.masks),
     )
+
+
+def _joints_px(keypoints: FloatArray, transform: FrameTransform, stride: np.float32) -> FloatArray:
+    places = transform.points_to_image(keypoints[..., :2] * stride)
+    return np.concatenate([places, keypoints[..., 2:]], axis=-1)
+
+
+def _amodal_centers(
+    candidates: Candidates, batch_index: int, rows: IntArray, reference: AmodalReference
+) -> FloatArray | None:
+    """Projected 3D centres (N, 2) in output cells, None for models without 3D."""
+    offsets = candidates.amodal_offset
+    if offsets is None and candidates.depth is None:
+        return None
+    if offsets is not None and reference == 'cell':
+        centers: FloatArray = candidates.cells[batch_index][rows] + offsets[batch_index][rows]
+        return centers
+    corners = candidates.boxes[batch_index][rows].reshape(-1, 2, 2)
+    middles: FloatArray = corners.mean(axis=1)
+    return middles if offsets is None else middles + offsets[batch_index][rows]

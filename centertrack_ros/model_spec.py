@@ -13,6 +13,7 @@ RadiusRule = Literal['centertrack', 'exact']
 PeakRule = Literal['cell', 'class']
 JointRule = Literal['centertrack', 'centernet']
 AmodalReference = Literal['cell', 'box']
+EdgeRule = Literal['distances', 'offsets']
 
 FORMAT_VERSION = 1
 
@@ -44,11 +45,18 @@ class DecodeRules:
         joints: which joint peaks replace regressed joints, see `training.models.joints`.
         amodal_reference: what `amodel_offset` leads away from: `cell`, the integer peak, as all
             networks are trained; `box`, the centre of the box, as CenterTrack decodes.
+        edges: what the head `ltrb` holds: `distances` of the four edges from the integer cell,
+            positive outwards; `offsets`, edge less cell, as CenterTrack (where left and top are
+            negative). The head `ltrb_amodal` always holds offsets.
+        clamp_sizes: whether a negative size of the head `wh` counts as 0, as in CenterTrack;
+            CenterNet keeps it.
     """
 
     peaks: PeakRule = 'cell'
     joints: JointRule = 'centernet'
     amodal_reference: AmodalReference = 'cell'
+    edges: EdgeRule = 'distances'
+    clamp_sizes: bool = True
 
     def __post_init__(self) -> None:
         _check_choices(
@@ -56,6 +64,8 @@ class DecodeRules:
             peaks=get_args(PeakRule),
             joints=get_args(JointRule),
             amodal_reference=get_args(AmodalReference),
+            edges=get_args(EdgeRule),
+            clamp_sizes=(True, False),
         )
 
 

@@ -115,6 +115,7 @@ class TrackingPipeline:
             stride=self.spec.stride,
             threshold=self.detection_threshold,
             class_indices=self.class_indices,
+            amodal_reference=self.spec.decode.amodal_reference,
         )
         ticks.append(time.perf_counter())
         dt = 0.0 if self._stamp is None else stamp - self._stamp

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from centertrack_ros.datatypes import Candidates, FrameTransform
+from centertrack_ros.datatypes import Candidates, Detections, FrameTransform
 from centertrack_ros.decoding import decode
 
 TRANSFORM = FrameTransform(0.5, 0.25, 8.0, 16.0, 400, 300, 216, 91)
@@ -45,3 +47,68 @@ def test_nothing_above_the_threshold():
     detections = decode(_candidates(), TRANSFORM, stride=4, threshold=0.95)
     assert len(detections) == 0
     assert detections.boxes.shape == (0, 4)
+    assert detections.keypoints is None
+
+
+def test_boxes_may_leave_the_image():
+    detections = decode(_candidates(), TRANSFORM, stride=4, threshold=0.4, clip=False)
+    assert detections.boxes[1, 2] == (500 * 4 - 8) / 0.5
+
+
+def _space_candidates() -> Candidates:
+    """With every optional field."""
+    rotation = np.zeros((1, 3, 8), np.float32)
+    rotation[0, :, 1], rotation[0, :, 3] = 1, 1  # first bin, cosine 1: alpha -pi / 2
+    random = np.random.default_rng(0)
+    return replace(
+        _candidates(),
+        keypoints=np.tile(np.array([6, 8, 0.5], np.float32), (1, 3, 2, 1)),
+        depth=np.array([[9, 8, 7]], np.float32),
+        dimensions=random.random((1, 3, 3), np.float32),
+        rotation=rotation,
+        amodal_offset=np.tile(np.array([1, -2], np.float32), (1, 3, 1)),
+        attributes=random.random((1, 3, 8), np.float32),
+        velocity=random.random((1, 3, 3), np.float32),
+        masks=random.random((1, 3, 4, 5), np.float32),
+    )
+
+
+def test_joints_and_space():
+    candidates = _space_candidates()
+    detections = decode(candidates, TRANSFORM, stride=4, threshold=0.4)
+    np.testing.assert_allclose(detections.keypoints[0], [[32, 64, 0.5]] * 2)
+    np.testing.assert_allclose(detections.depth, [9, 8])
+    np.testing.assert_allclose(detections.alpha, [-np.pi / 2] * 2)
+    # cells (10, 8) and (20, 9), offset (1, -2)
+    np.testing.assert_allclose(detections.amodal_centers, [[72, 32], [152, 48]])
+    for name in ('dimensions', 'attributes', 'velocity', 'masks'):
+        np.testing.assert_array_equal(
+            getattr(detections, name), getattr(candidates, name)[0, :2], err_msg=name
+        )
+
+
+def test_amodal_centre_from_the_box():
+    candidates = _space_candidates()
+    from_box = decode(candidates, TRANSFORM, stride=4, threshold=0.6, amodal_reference='box')
+    # middle of the box (10, 8) as well
+    np.testing.assert_allclose(from_box.amodal_centers, [[72, 32]])
+    no_head = replace(candidates, amodal_offset=None)
+    boxes = decode(no_head, TRANSFORM, stride=4, threshold=0.4, clip=False)
+    expected = (boxes.boxes[:, :2] + boxes.boxes[:, 2:]) / 2
+    np.testing.assert_allclose(boxes.amodal_centers, expected)
+
+
+def test_optional_fields_follow_the_rows():
+    detections = decode(_space_candidates(), TRANSFORM, stride=4, threshold=0.0)
+    chosen = detections[np.array([2, 0])]
+    np.testing.assert_array_equal(chosen.depth, [7, 9])
+    assert chosen.masks.shape == (2, 4, 5)
+    nothing = decode(_space_candidates(), TRANSFORM, stride=4, threshold=0.95)
+    assert len(nothing) == 0
+    assert nothing.keypoints.shape == (0, 2, 3)
+    assert nothing.alpha.shape == (0,)
+    assert nothing.amodal_centers.shape == (0, 2)
+    plain = decode(_candidates(), TRANSFORM, stride=4, threshold=0.0)[:2]
+    assert len(plain) == 2
+    assert plain.depth is None
+    assert Detections.empty()[:0].velocity is None

@@ -260,10 +260,11 @@ def test_detections_and_earlier_results_stay_as_they_are() -> None:
     scene: Scene = crowd(3, 10, seconds=3)
     results, copies = [], []
     for number, detections in enumerate(scene.images):
-        before = {name: array.copy() for name, array in vars(detections).items()}
+        given = {name: array for name, array in vars(detections).items() if array is not None}
+        before = {name: array.copy() for name, array in given.items()}
         results.append(tracker.update(detections, scene.dt if number else 0.0))
         copies.append({name: array.copy() for name, array in vars(results[-1]).items()})
-        for name, array in vars(detections).items():
+        for name, array in given.items():
             np.testing.assert_array_equal(array, before[name])
     for result, copy in zip(results, copies, strict=True):
         for name, array in vars(result).items():

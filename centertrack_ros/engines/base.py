@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 from centertrack_ros.datatypes import Candidates, FloatArray, Image
 from centertrack_ros.model_spec import ModelSpec
 
-OUTPUTS = ['scores', 'classes', 'cells', 'boxes', 'tracking']
+# Output of the graph -> head that it comes from; the first four every model has.
+_ROWS = ('scores', 'classes', 'cells', 'boxes')
+_OUTPUT_OF_HEAD = {
+    'tracking': 'tracking',
+    'hps': 'keypoints',
+    'dep': 'depth',
+    'dim': 'dimensions',
+    'rot': 'rotation',
+    'amodel_offset': 'amodal_offset',
+    'nuscenes_att': 'attributes',
+    'velocity': 'velocity',
+    'conv_weight': 'masks',
+}
 
 
 class Engine(Protocol):
@@ -29,6 +41,8 @@ class Engine(Protocol):
     def run(self, image: Image, previous_image: Image, prior_heatmap: FloatArray) -> Candidates:
         """Run the network and the decoding that is part of its graph.
 
+        What the model has no input for is not used.
+
         Args:
             image: (B, H, W, 3) uint8 BGR, C-contiguous, the size given by ModelSpec.
             previous_image: same shape and type; on the first frame the image itself.
@@ -40,13 +54,19 @@ class Engine(Protocol):
 
 
 def expected_inputs(spec: ModelSpec) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
-    """Type and shape (batch of 1) of every input of a model with this spec."""
+    """Type and shape (batch of 1) of every input of a model with this spec, in their order."""
     image = (1, spec.input_height, spec.input_width, 3)
-    return {
-        'image': (np.uint8, image),
-        'previous_image': (np.uint8, image),
-        'prior_heatmap': (np.float32, (1, 1, *spec.prior_heatmap_shape)),
-    }
+    inputs: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {'image': (np.uint8, image)}
+    if spec.previous_image:
+        inputs['previous_image'] = (np.uint8, image)
+    if spec.prior_heatmap:
+        inputs['prior_heatmap'] = (np.float32, (1, 1, *spec.prior_heatmap_shape))
+    return inputs
+
+
+def expected_outputs(spec: ModelSpec) -> list[str]:
+    """Names of the outputs of a model with this spec, in their order: fields of `Candidates`."""
+    return [*_ROWS, *(name for head, name in _OUTPUT_OF_HEAD.items() if head in spec.heads)]
 
 
 def check_inputs(
@@ -73,12 +93,34 @@ def check_inputs(
         )
 
 
+def check_outputs(
+    found: Mapping[str, tuple[int | str | None, ...]], spec: ModelSpec, model_path: Path
+) -> None:
+    """Make sure that a model gives what its spec says.
+
+    Args:
+        found: output name -> its shape.
+        spec: ModelSpec that lies beside the model.
+        model_path: for the message.
+
+    Raises:
+        ValueError: an output is missing or has another number of rows.
+    """
+    if missing := sorted(set(expected_outputs(spec)) - found.keys()):
+        raise ValueError(f'{model_path}: outputs {missing} are missing; it has {sorted(found)}')
+    rows = found['scores'][1]
+    if rows != spec.max_candidates:
+        raise ValueError(
+            f'{model_path}: the spec says {spec.max_candidates} candidates, the model gives {rows}'
+        )
+
+
 def candidates_from_outputs(outputs: Mapping[str, NDArray[Any]]) -> Candidates:
-    """Give the arrays of a graph, by the names in `OUTPUTS`, the types of `Candidates`."""
-    return Candidates(
-        scores=outputs['scores'].astype(np.float32, copy=False),
-        classes=outputs['classes'].astype(np.int64, copy=False),
-        cells=outputs['cells'].astype(np.float32, copy=False),
-        boxes=outputs['boxes'].astype(np.float32, copy=False),
-        tracking=outputs['tracking'].astype(np.float32, copy=False),
-    )
+    """Give the arrays of a graph, by the names of `expected_outputs`, their types."""
+    arrays: dict[str, Any] = {
+        name: array.astype(np.int64 if name == 'classes' else np.float32, copy=False)
+        for name, array in outputs.items()
+    }
+    if 'tracking' not in arrays:
+        arrays['tracking'] = np.zeros_like(arrays['cells'])
+    return Candidates(**arrays)

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from centertrack_ros.datatypes import Candidates, FloatArray, Image
-from centertrack_ros.engines.base import OUTPUTS, candidates_from_outputs, check_inputs
+from centertrack_ros.engines.base import (
+    candidates_from_outputs,
+    check_inputs,
+    check_outputs,
+    expected_inputs,
+    expected_outputs,
+)
 from centertrack_ros.model_spec import ModelSpec
 
 _CPU_PROVIDER = 'CPUExecutionProvider'
@@ -56,16 +62,15 @@ class OnnxRuntimeEngine:
                 'and for tensorrt TensorRT, or set device to cpu)'
             )
         _check_signature(self._session, spec, model_path)
+        self._inputs, self._outputs = tuple(expected_inputs(spec)), expected_outputs(spec)
         self.device = 'cpu' if provider == _CPU_PROVIDER else f'cuda:{index or 0}'
         self.name = f'onnxruntime {onnxruntime.__version__} ({provider})'
 
     def run(self, image: Image, previous_image: Image, prior_heatmap: FloatArray) -> Candidates:
         """Run the graph; see `engines.base.Engine.run`."""
-        outputs = self._session.run(
-            OUTPUTS,
-            {'image': image, 'previous_image': previous_image, 'prior_heatmap': prior_heatmap},
-        )
-        return candidates_from_outputs(dict(zip(OUTPUTS, outputs, strict=True)))
+        given = {'image': image, 'previous_image': previous_image, 'prior_heatmap': prior_heatmap}
+        outputs = self._session.run(self._outputs, {name: given[name] for name in self._inputs})
+        return candidates_from_outputs(dict(zip(self._outputs, outputs, strict=True)))
 
     def close(self) -> None:
         """Free the session."""
@@ -101,11 +106,5 @@ def _check_signature(session: Any, spec: ModelSpec, model_path: Path) -> None:
         for entry in session.get_inputs()
     }
     check_inputs(found, spec, model_path)
-    outputs = {entry.name: entry.shape for entry in session.get_outputs()}
-    if missing := sorted(set(OUTPUTS) - outputs.keys()):
-        raise ValueError(f'{model_path}: outputs {missing} are missing; it has {sorted(outputs)}')
-    rows = outputs['scores'][1]
-    if rows != spec.max_candidates:
-        raise ValueError(
-            f'{model_path}: the spec says {spec.max_candidates} candidates, the model gives {rows}'
-        )
+    outputs = {entry.name: tuple(entry.shape) for entry in session.get_outputs()}
+    check_outputs(outputs, spec, model_path)

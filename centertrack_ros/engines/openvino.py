@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from centertrack_ros.datatypes import Candidates, FloatArray, Image
-from centertrack_ros.engines.base import OUTPUTS, candidates_from_outputs, check_inputs
+from centertrack_ros.engines.base import (
+    candidates_from_outputs,
+    check_inputs,
+    check_outputs,
+    expected_inputs,
+    expected_outputs,
+)
 from centertrack_ros.model_spec import ModelSpec
 
 
@@ -50,16 +56,16 @@ class OpenVinoEngine:
             self._request: Any = openvino.compile_model(model, 'CPU', settings)
         except RuntimeError as error:
             raise ValueError(f'{model_path} cannot be loaded by OpenVINO: {error}') from error
+        self._inputs, self._outputs = tuple(expected_inputs(spec)), expected_outputs(spec)
         self.device = 'cpu'
         self.name = f'openvino {openvino.__version__.split("-")[0]} (CPU, f32)'
 
     def run(self, image: Image, previous_image: Image, prior_heatmap: FloatArray) -> Candidates:
         """Run the graph; see `engines.base.Engine.run`."""
-        results = self._request(
-            {'image': image, 'previous_image': previous_image, 'prior_heatmap': prior_heatmap}
-        )
+        given = {'image': image, 'previous_image': previous_image, 'prior_heatmap': prior_heatmap}
+        results = self._request({name: given[name] for name in self._inputs})
         # The arrays are views of buffers that the next call overwrites.
-        return candidates_from_outputs({name: np.array(results[name]) for name in OUTPUTS})
+        return candidates_from_outputs({name: np.array(results[name]) for name in self._outputs})
 
     def close(self) -> None:
         """Free the compiled model."""
@@ -75,3 +81,11 @@ def _check_signature(model: Any, spec: ModelSpec, model_path: Path) -> None:
         for port in model.inputs
     }
     check_inputs(found, spec, model_path)
+    outputs = {port.get_any_name(): _shape(port) for port in model.outputs}
+    check_outputs(outputs, spec, model_path)
+
+
+def _shape(port: Any) -> tuple[int | None, ...]:
+    return tuple(
+        size.get_length() if size.is_static else None for size in port.get_partial_shape()
+    )

@@ -2,69 +2,145 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from centertrack_ros.model_spec import BoxKind
+from centertrack_ros.model_spec import BoxKind, DecodeRules
+from training.activations import activate
+from training.models.joints import CELL_MIDDLE, joint_extent, keypoint_rows, regressed_joints
 from training.models.layers import gather_cells
+from training.models.masks import dynamic_masks
+from training.models.peaks import NO_PEAK_LOGIT, best_peaks, cell_positions
 
-# Logit of a cell that is no peak: a score of 2e-9, below every threshold.
-_NO_PEAK = -20.0
+DEFAULT_RULES = DecodeRules()
+# Row of the result -> head whose values it holds as they are.
+_ROWS_OF_HEADS = {
+    'dimensions': 'dim',
+    'rotation': 'rot',
+    'amodal_offset': 'amodel_offset',
+    'attributes': 'nuscenes_att',
+    'velocity': 'velocity',
+}
 
 
 def candidate_rows(
-    maps: dict[str, Tensor], count: int, box: BoxKind
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    maps: Mapping[str, Tensor],
+    count: int,
+    *,
+    box: BoxKind | None,
+    rules: DecodeRules = DEFAULT_RULES,
+    activated: bool = False,
+) -> dict[str, Tensor]:
     """The `count` best peaks of every image and what the other heads say there.
 
-    The heatmap is first reduced to its best class at each cell; a peak is a cell that no
-    neighbour exceeds (3x3 maximum). The original suppresses each class by itself and then
-    returns two rows where two classes peak side by side, which to a tracker is one object
-    twice; and suppressing one map instead of 80 takes a tenth of the time.
+    Follows `generic_decode` of CenterTrack and `ctdet_decode`, `multi_pose_decode`,
+    `ddd_decode` of CenterNet, which with the defaults it improves on (`rules`). Activations
+    come after the gathers where they can: a sigmoid is monotonic, so peaks are found on logits.
 
     Args:
-        maps: head name -> (B, C, h, w); `hm` as logits.
-        count: K.
-        box: `ltrb`: edges measured from the integer cell; `wh`: sizes around cell + `reg`.
+        maps: head name -> (B, C, h, w), raw.
+        count: K; rows beyond the peaks that there are have a score of (nearly) 0.
+        box: which head the boxes come from, see `_boxes`; None: none of them.
+        rules: how to decode.
+        activated: whether `maps` went through `training.activations.activate` already, as those
+            that `training.models.flip` merged.
 
     Returns:
-        scores (B, K), classes (B, K) int64, cells (B, K, 2), boxes (B, K, 4) xyxy, tracking
-        (B, K, 2); the last three in output cells.
+        Fields of `centertrack_ros.datatypes.Candidates`, in their order: `scores`, `classes`,
+        `cells` and `boxes`, and what the heads in `maps` say besides.
+
+    Raises:
+        ValueError: K exceeds the number of places for peaks.
     """
     heatmap = maps['hm']
-    width = heatmap.shape[3]
-    # On logits: the sigmoid is monotonic, and is then needed for K values only.
-    best = _best_class(heatmap)
-    highest = functional.max_pool2d(best, 3, stride=1, padding=1)
-    peaks = torch.where(best == highest, best, torch.full_like(best, _NO_PEAK))
-    logits, index = torch.topk(peaks.flatten(1), count)
-    row = torch.div(index, width, rounding_mode='floor')
-    cells = torch.stack([index - row * width, row], dim=2).to(heatmap.dtype)
-    return (
-        torch.sigmoid(logits),
-        gather_cells(heatmap, index).argmax(dim=2),
-        cells,
-        _boxes(maps, index, cells, box),
-        gather_cells(maps['tracking'], index),
-    )
+    peaks = best_peaks(heatmap, count, rules.peaks, 0.0 if activated else NO_PEAK_LOGIT)
+    index = peaks.index
+    scores = peaks.values if activated else activate('hm', peaks.values)
+    cells = cell_positions(index, heatmap.shape[3]).to(heatmap.dtype)
+    rows = {
+        'scores': scores,
+        'classes': peaks.classes,
+        'cells': cells,
+        'boxes': _boxes(maps, index, cells, peaks.classes, box, rules),
+    }
+    if 'tracking' in maps:
+        rows['tracking'] = gather_cells(maps['tracking'], index)
+    if 'hps' in maps:
+        window = _joint_window(maps, index, cells, peaks.classes, rules)
+        rows['keypoints'] = keypoint_rows(
+            maps, index, scores, window, rule=rules.joints, activated=activated
+        )
+    if 'dep' in maps:
+        depth = gather_cells(maps['dep'], index)[:, :, 0]
+        rows['depth'] = depth if activated else activate('dep', depth)
+    for name, head in _ROWS_OF_HEADS.items():
+        if head in maps:
+            rows[name] = gather_cells(maps[head], index)
+    if 'conv_weight' in maps:
+        weights = gather_cells(maps['conv_weight'], index)
+        centers = _centers(maps, index, cells)
+        rows['masks'] = dynamic_masks(maps['seg_feat'], weights, centers).sigmoid()
+    return rows
 
 
-def _best_class(heatmap: Tensor) -> Tensor:
-    """Highest of all channels: (B, C, h, w) -> (B, 1, h, w).
+def _boxes(
+    maps: Mapping[str, Tensor],
+    index: Tensor,
+    cells: Tensor,
+    classes: Tensor,
+    box: BoxKind | None,
+    rules: DecodeRules,
+) -> Tensor:
+    """Boxes (B, K, 4) xyxy in output cells.
 
-    By halves, as element-wise maxima of large blocks: 0.5 instead of 1.4 ms for 80 classes at
-    120x160 in ONNX Runtime on one core.
+    `ltrb`, `ltrb_amodal`: edges measured from the integer cell; `wh`: sizes around cell + `reg`,
+    of the peak's class where the head has a pair of channels per class. Without any of them, the
+    extent of the joints, or else an empty box at the centre.
     """
-    while heatmap.shape[1] % 2 == 0:
-        heatmap = torch.maximum(*heatmap.chunk(2, dim=1))
-    return heatmap.amax(dim=1, keepdim=True)
+    if box == 'wh':
+        half = _sizes(maps, index, classes, rules) / 2
+        center = _centers(maps, index, cells)
+        return torch.cat([center - half, center + half], dim=2)
+    if box is None:
+        if 'hps' in maps:
+            return joint_extent(regressed_joints(maps, index))
+        return _centers(maps, index, cells).repeat(1, 1, 2)
+    first, second = gather_cells(maps[box], index).split(2, dim=2)
+    if box == 'ltrb' and rules.edges == 'distances':
+        return torch.cat([cells - first, cells + second], dim=2)
+    return torch.cat([cells + first, cells + second], dim=2)
 
 
-def _boxes(maps: dict[str, Tensor], index: Tensor, cells: Tensor, box: BoxKind) -> Tensor:
-    if box == 'ltrb':
-        left_top, right_bottom = gather_cells(maps['ltrb'], index).split(2, dim=2)
-        return torch.cat([cells - left_top, cells + right_bottom], dim=2)
-    half = gather_cells(maps['wh'], index).clamp(min=0) / 2
-    center = cells + gather_cells(maps['reg'], index)
-    return torch.cat([center - half, center + half], dim=2)
+def _joint_window(
+    maps: Mapping[str, Tensor],
+    index: Tensor,
+    cells: Tensor,
+    classes: Tensor,
+    rules: DecodeRules,
+) -> Tensor | None:
+    """The visible box of each object, whatever its box is; None without a head for it."""
+    box: BoxKind
+    for box in ('ltrb', 'wh'):
+        if box in maps:
+            return _boxes(maps, index, cells, classes, box, rules)
+    return None
+
+
+def _sizes(
+    maps: Mapping[str, Tensor], index: Tensor, classes: Tensor, rules: DecodeRules
+) -> Tensor:
+    sizes = gather_cells(maps['wh'], index)
+    if sizes.shape[2] > 2:
+        pairs = sizes.unflatten(2, (-1, 2))
+        chosen = classes[:, :, None, None].expand(-1, -1, 1, 2)
+        sizes = pairs.gather(2, chosen).squeeze(2)
+    return sizes.clamp(min=0) if rules.clamp_sizes else sizes
+
+
+def _centers(maps: Mapping[str, Tensor], index: Tensor, cells: Tensor) -> Tensor:
+    """Sub-pixel centres (B, K, 2), output cells."""
+    if 'reg' in maps:
+        return cells + gather_cells(maps['reg'], index)
+    return cells + CELL_MIDDLE

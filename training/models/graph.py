@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from centertrack_ros.model_spec import BoxKind
+from centertrack_ros.engines.base import expected_inputs, expected_outputs
+from centertrack_ros.model_spec import ModelSpec
 from training.models.decode import candidate_rows
 
 
 class TrackerGraph(nn.Module):
-    """The graph that is exported and evaluated: uint8 images in, candidate rows out."""
+    """Normalisation, network and decoding; called with and returning plain tensors.
 
-    def __init__(self, network: nn.Module, max_candidates: int, box: BoxKind) -> None:
+    Attributes:
+        inputs: names of the arguments, see `engines.base.expected_inputs`.
+        outputs: names of the results, fields of `Candidates`.
+    """
+
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
         super().__init__()
         self.network = network
-        self.max_candidates = max_candidates
-        self.box: BoxKind = box
+        self.inputs = tuple(expected_inputs(spec))
+        self.outputs = tuple(expected_outputs(spec))
+        self._max_candidates = spec.max_candidates
+        self._box = spec.box
+        self._rules = spec.decode
+        mean, std = (torch.tensor(v)[:, None, None] for v in (spec.channel_mean, spec.channel_std))
+        self._normalises = bool((mean != 0).any() or (std != 1).any())
+        self.register_buffer('_mean', mean, persistent=False)
+        self.register_buffer('_std', std, persistent=False)
 
-    def forward(
-        self, image: Tensor, previous_image: Tensor, prior_heatmap: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Images (B, H, W, 3) uint8 BGR, prior (B, 1, H/p, W/p) -> rows of `candidate_rows`."""
-        maps = self.network(to_float(image), to_float(previous_image), prior_heatmap)
-        return candidate_rows(maps, self.max_candidates, self.box)
+        given = {
+            name: value if name == 'prior_heatmap' else self._normalised(value)
+            for name, value in zip(self.inputs, inputs, strict=True)
+        }
+        rows = candidate_rows(
+            self.network(**given), self._max_candidates, box=self._box, rules=self._rules
+        )
+        return tuple(rows[name] for name in self.outputs)
+
+    def _normalised(self, image: Tensor) -> Tensor:
+        values = to_float(image)
+        return (values - self._mean) / self._std if self._normalises else values
 
 
 def to_float(image: Tensor) -> Tensor:
