@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from centertrack_ros.model_spec import ModelSpec
+from training.models import dla, hourglass, mobilenetv2, mobilenetv4, resnet, timm_backbone
 from training.models.mobilenetv3 import MobileNetV3CenterTrack
 from training.models.network import CenterTrackNetwork
 
@@ -21,6 +22,16 @@ class Architecture:
 
 ARCHITECTURES: dict[str, Architecture] = {
     'mobilenetv3': Architecture(MobileNetV3CenterTrack),
+    **{n: Architecture(dla.DlaNetwork, v) for n, v in dla.VARIANTS.items()},
+    **{n: Architecture(resnet.ResNetNetwork, v) for n, v in resnet.VARIANTS.items()},
+    **{n: Architecture(hourglass.HourglassNetwork, v) for n, v in hourglass.VARIANTS.items()},
+    **{
+        n: Architecture(mobilenetv2.MobileNetV2Network, v) for n, v in mobilenetv2.VARIANTS.items()
+    },
+    **{
+        n: Architecture(mobilenetv4.MobileNetV4Network, v) for n, v in mobilenetv4.VARIANTS.items()
+    },
+    **{n: Architecture(timm_backbone.TimmNetwork, v) for n, v in timm_backbone.VARIANTS.items()},
 }
 
 
@@ -28,7 +39,8 @@ def build_network(spec: ModelSpec) -> CenterTrackNetwork:
     """The network that `spec` describes, with random weights.
 
     Raises:
-        ValueError: unknown architecture or option, or strides that are not this architecture's.
+        ValueError: unknown architecture or option, or strides or an input size that are not this
+            architecture's.
     """
     if spec.architecture not in ARCHITECTURES:
         raise ValueError(
@@ -43,7 +55,7 @@ def build_network(spec: ModelSpec) -> CenterTrackNetwork:
                 f'the ModelSpec says {getattr(spec, name)}'
             )
     try:
-        return architecture.network(
+        network = architecture.network(
             heads=spec.heads,
             previous_image=spec.previous_image,
             prior_heatmap=spec.prior_heatmap,
@@ -51,3 +63,10 @@ def build_network(spec: ModelSpec) -> CenterTrackNetwork:
         )
     except TypeError as error:
         raise ValueError(f'network: {spec.architecture} takes no such options: {error}') from error
+    for name in ('input_height', 'input_width'):
+        if getattr(spec, name) % network.size_multiple:
+            raise ValueError(
+                f'{name}: expected a multiple of {network.size_multiple} for '
+                f'{spec.architecture}, received {getattr(spec, name)}'
+            )
+    return network

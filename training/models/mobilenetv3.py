@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.heads import HEADS
 from training.models.layers import (
     SameConv2d,
     SeparableConv2d,
@@ -130,14 +131,19 @@ class _FeatureGate(nn.Module):
 
 
 class Motion(nn.Module):
-    """What moved where, from both images and the prior heatmap, and the heads that tell it."""
+    """What moved where, from both images and the prior heatmap, and the heads that tell it.
 
-    def __init__(self, heads: Mapping[str, int]) -> None:
+    Without one of these inputs its stem is missing; without both, the current image has to do.
+    """
+
+    def __init__(
+        self, heads: Mapping[str, int], *, previous_image: bool, prior_heatmap: bool
+    ) -> None:
         super().__init__()
-        self.previous_stem = SameConv2d(3, _STEM, 3, stride=2)
-        self.reduce_4 = SeparableConv2d(2 * _STEM, 32, 5, stride=2)
+        self.previous_stem = SameConv2d(3, _STEM, 3, stride=2) if previous_image else None
+        self.reduce_4 = SeparableConv2d(_STEM * (1 + previous_image), 32, 5, stride=2)
         self.refine_4 = SeparableConv2d(32, 32, 5)
-        self.prior_stem = nn.Conv2d(1, 32, 5, padding=2, bias=False)
+        self.prior_stem = nn.Conv2d(1, 32, 5, padding=2, bias=False) if prior_heatmap else None
         self.reduce_8 = SeparableConv2d(32, 48, 5, stride=2)
         self.reduce_16 = SeparableConv2d(48, 64, 5, stride=2)
         self.context = SeparableConv2d(64, 64, 5)
@@ -150,23 +156,31 @@ class Motion(nn.Module):
         )
 
     def forward(
-        self, stem: Tensor, features: Tensor, previous_image: Tensor, prior_heatmap: Tensor
+        self,
+        stem: Tensor,
+        features: Tensor,
+        previous_image: Tensor,
+        prior_heatmap: Tensor | None,
     ) -> dict[str, Tensor]:
         """Tell the motion.
 
         Args:
             stem: (B, 16, H/2, W/2), the detector's stem on the current image.
             features: (B, 128, H/4, W/4), what the detector's heads read.
-            previous_image: (B, 3, H, W).
-            prior_heatmap: (B, 1, H/4, W/4).
+            previous_image: (B, 3, H, W), not read where its stem is missing.
+            prior_heatmap: (B, 1, H/4, W/4), the same; None for an empty one.
 
         Returns:
             head name -> (B, channels, H/4, W/4).
         """
         relu = functional.relu
-        previous = functional.hardswish(self.previous_stem(previous_image))
-        at_4 = relu(self.reduce_4(torch.cat([stem, previous], 1)))
-        at_4 = relu(self.refine_4(at_4) + self.prior_stem(prior_heatmap))
+        if self.previous_stem is not None:
+            previous = functional.hardswish(self.previous_stem(previous_image))
+            stem = torch.cat([stem, previous], 1)
+        at_4 = self.refine_4(relu(self.reduce_4(stem)))
+        if self.prior_stem is not None and prior_heatmap is not None:
+            at_4 = at_4 + self.prior_stem(prior_heatmap)
+        at_4 = relu(at_4)
         at_8 = relu(self.reduce_8(at_4))
         at_16 = relu(self.context(relu(self.reduce_16(at_8))))
         at_8 = relu(self.merge_8(torch.cat([upsample_twice(at_16), at_8], 1)))
@@ -210,13 +224,17 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
         self.gate = _FeatureGate(FEATURES, 32)
         self.heads = nn.ModuleDict(
             {
-                name: SeparableConv2d(FEATURES, count, 3)
+                name: _make_head(name, count)
                 for name, count in heads.items()
                 if name not in MOTION_HEADS
             }
         )
         motion_heads = {name: count for name, count in heads.items() if name in MOTION_HEADS}
-        self.motion = Motion(motion_heads) if motion_heads else None
+        self.motion = (
+            Motion(motion_heads, previous_image=previous_image, prior_heatmap=prior_heatmap)
+            if motion_heads
+            else None
+        )
 
     def forward_stacks(
         self,
@@ -227,16 +245,17 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
         """See `CenterTrackNetwork`; the image is in 0..255, the stem has the normalisation.
 
         No previous image stands for the image itself, as on the first frame.
+
+        Raises:
+            ValueError: an input that the network was built without.
         """
+        self.check_inputs(previous_image, prior_heatmap)
         stem = functional.hardswish(self.stem(image))
         features = self._features(stem)
         maps = {name: head(features) for name, head in self.heads.items()}
         if self.motion is not None:
-            if previous_image is None:
-                previous_image = image
-            if prior_heatmap is None:
-                prior_heatmap = torch.zeros_like(features[:, :1])
-            maps |= self.motion(stem, features, previous_image, prior_heatmap)
+            before = image if previous_image is None else previous_image
+            maps |= self.motion(stem, features, before, prior_heatmap)
         return [maps]
 
     def _features(self, x: Tensor) -> Tensor:
@@ -255,8 +274,19 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
         return self.gate(x)
 
 
+def _make_head(name: str, channels: int) -> SeparableConv2d:
+    head = SeparableConv2d(FEATURES, channels, 3)
+    assert head.pointwise.bias is not None
+    nn.init.constant_(head.pointwise.bias, HEADS[name].initial_bias)
+    return head
+
+
 def grow_tracker(
-    detector: MobileNetV3CenterTrack, heads: Mapping[str, int]
+    detector: MobileNetV3CenterTrack,
+    heads: Mapping[str, int],
+    *,
+    previous_image: bool = True,
+    prior_heatmap: bool = True,
 ) -> MobileNetV3CenterTrack:
     """A network with more heads that detects exactly what `detector` detects.
 
@@ -265,11 +295,15 @@ def grow_tracker(
     Args:
         detector: its heads are a part of `heads`.
         heads: channels of every head.
+        previous_image, prior_heatmap: see `CenterTrackNetwork`.
     """
-    network = MobileNetV3CenterTrack(heads)
+    network = MobileNetV3CenterTrack(
+        heads, previous_image=previous_image, prior_heatmap=prior_heatmap
+    )
     network.load_state_dict({**network.state_dict(), **detector.state_dict()})
     if network.motion is not None:
-        network.motion.previous_stem.load_state_dict(detector.stem.state_dict())
+        if network.motion.previous_stem is not None:
+            network.motion.previous_stem.load_state_dict(detector.stem.state_dict())
         for head in network.motion.heads.values():
             zero_convolution(head)
     return network

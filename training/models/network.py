@@ -15,10 +15,12 @@ class CenterTrackNetwork(nn.Module):
     Attributes:
         stride: input pixels per output cell.
         prior_heatmap_stride: input pixels per cell of the prior heatmap.
+        size_multiple: what height and width of the input have to be multiples of.
     """
 
     stride = 4
     prior_heatmap_stride = 1
+    size_multiple = 32
 
     def __init__(
         self, heads: Mapping[str, int], *, previous_image: bool, prior_heatmap: bool
@@ -61,6 +63,19 @@ class CenterTrackNetwork(nn.Module):
         """The maps of every stack, all of which are trained; most networks have one."""
         raise NotImplementedError
 
+    def check_inputs(self, previous_image: Tensor | None, prior_heatmap: Tensor | None) -> None:
+        """For networks whose inputs do not all enter through `InputStems`, which checks itself.
+
+        Raises:
+            ValueError: an input that the network was built without.
+        """
+        for name, built, value in (
+            ('previous_image', self.has_previous_image, previous_image),
+            ('prior_heatmap', self.has_prior_heatmap, prior_heatmap),
+        ):
+            if value is not None and not built:
+                raise ValueError(f'{name}: this network was built without it; pass None')
+
 
 class InputStems(nn.Module):
     """The first layer, once per input, summed (CenterTrack, section 4.2).
@@ -68,15 +83,22 @@ class InputStems(nn.Module):
     Args:
         make: builds the layer for a number of input channels.
         previous_image, prior_heatmap: which inputs there are beside the image.
+        make_other: builds the layer of these inputs where it is not that of the image.
     """
 
     def __init__(
-        self, make: Callable[[int], nn.Module], *, previous_image: bool, prior_heatmap: bool
+        self,
+        make: Callable[[int], nn.Module],
+        *,
+        previous_image: bool,
+        prior_heatmap: bool,
+        make_other: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
+        make_other = make_other or make
         self.image = make(3)
-        self.previous_image = make(3) if previous_image else None
-        self.prior_heatmap = make(1) if prior_heatmap else None
+        self.previous_image = make_other(3) if previous_image else None
+        self.prior_heatmap = make_other(1) if prior_heatmap else None
 
     def forward(
         self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
@@ -97,6 +119,24 @@ class InputStems(nn.Module):
                 raise ValueError(f'{name}: this network was built without it; pass None')
             total = total + stem(value)
         return total
+
+
+def check_size(image: Tensor, multiple: int) -> None:
+    """Make sure that an image halves evenly all the way down a network and comes back up.
+
+    Args:
+        image: (B, C, H, W).
+        multiple: what H and W have to be multiples of.
+
+    Raises:
+        ValueError: they are not.
+    """
+    height, width = image.shape[-2:]
+    if height % multiple or width % multiple:
+        raise ValueError(
+            f'image: expected height and width in multiples of {multiple}, '
+            f'received {height} x {width}'
+        )
 
 
 def make_head(

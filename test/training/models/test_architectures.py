@@ -1,0 +1,202 @@
+"""Every architecture of the registry trains, and exports to a graph that says the same.
+
+Networks are narrow where their options allow it: the exporter's time goes by layers.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from centertrack_ros.model_spec import ModelSpec, Thresholds
+from training.export import export_onnx
+from training.models import ARCHITECTURES, build_network
+from training.models.deformable import DeformableConv2d, set_deformable_export
+from training.models.graph import TrackerGraph
+
+HEADS = {'hm': 2, 'reg': 2, 'wh': 2, 'tracking': 2}
+INPUTS = list(itertools.product((True, False), repeat=2))
+TOLERANCE = 1e-3
+CANDIDATES = 8
+# By class of the network; one that is not listed is tested as it is.
+NARROW = {
+    'DlaNetwork': {'channels': (8, 8, 16, 16, 24, 32), 'head_channels': 16},
+    'ResNetNetwork': {
+        'widths': (8, 16, 16, 24),
+        'neck_channels': (24, 16, 16),
+        'head_channels': 16,
+    },
+    'HourglassNetwork': {
+        'stem_channels': 8,
+        'widths': (16, 16, 16, 24, 24, 24),
+        'head_channels': 16,
+    },
+    'MobileNetV2Network': {
+        'stem_channels': 8,
+        'widths': (8, 16, 16, 24, 24, 24, 32),
+        'expansion': 2,
+        'neck_channels': (24, 16, 16),
+        'head_channels': 16,
+    },
+    'MobileNetV4Network': {'width_percent': 50, 'neck_channels': 16, 'head_channels': 16},
+}
+
+
+def make_spec(name, previous_image, prior_heatmap, size, **options):
+    network = ARCHITECTURES[name].network
+    return ModelSpec(
+        name='small',
+        architecture=name,
+        input_height=size[0],
+        input_width=size[1],
+        resize='letterbox',
+        stride=network.stride,
+        max_candidates=CANDIDATES,
+        classes=('person', 'car'),
+        heads=HEADS,
+        box='wh',
+        radius_rule='centertrack',
+        prior_heatmap_stride=network.prior_heatmap_stride,
+        thresholds=Thresholds(detection=0.2, track=0.4, birth=0.45, prior=0.3),
+        licence='Apache-2.0',
+        previous_image=previous_image,
+        prior_heatmap=prior_heatmap,
+        channel_mean=(120.0, 125.0, 130.0),
+        channel_std=(60.0, 65.0, 70.0),
+        network={**NARROW.get(network.__name__, {}), **options},
+    )
+
+
+def make_network(spec):
+    torch.manual_seed(0)
+    try:
+        return build_network(spec)
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+def sizes_of(name):
+    """A wide and a high input, or the smallest and a wide one where 32 is not enough."""
+    if 'hourglass' in name:
+        return (128, 128), (128, 256)
+    return (64, 96), (96, 64)
+
+
+def random_inputs(spec, count):
+    size = (spec.input_height, spec.input_width)
+    inputs = {'image': torch.randn(count, 3, *size)}
+    if spec.previous_image:
+        inputs['previous_image'] = torch.randn(count, 3, *size)
+    if spec.prior_heatmap:
+        inputs['prior_heatmap'] = torch.rand(count, 1, *spec.prior_heatmap_shape)
+    return inputs
+
+
+@pytest.mark.parametrize(('previous_image', 'prior_heatmap'), INPUTS)
+@pytest.mark.parametrize('name', ARCHITECTURES)
+def test_every_parameter_learns(name, previous_image, prior_heatmap):
+    size = sizes_of(name)[1]
+    spec = make_spec(name, previous_image, prior_heatmap, size)
+    network = make_network(spec).train()
+    inputs = random_inputs(spec, 2)
+    stacks = network.forward_stacks(**inputs)
+    expected = {head: (2, count, size[0] // 4, size[1] // 4) for head, count in HEADS.items()}
+    for maps in stacks:
+        assert {head: tuple(value.shape) for head, value in maps.items()} == expected
+    sum(value.square().mean() for maps in stacks for value in maps.values()).backward()
+    for parameter_name, parameter in network.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+        assert parameter.grad.any(), parameter_name
+
+    # The first frame has nothing but itself, and what there is no stem for is refused.
+    network.eval()
+    with torch.no_grad():
+        assert network(inputs['image'])['hm'].isfinite().all()
+        strangers = random_inputs(make_spec(name, True, True, size), 2)
+        for stranger in strangers.keys() - inputs.keys():
+            with pytest.raises(ValueError, match=stranger):
+                network(**inputs, **{stranger: strangers[stranger]})
+
+
+def settle(network, spec):
+    """Give `network` what training would: statistics of its layers, offsets that are not 0."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+        if isinstance(module, DeformableConv2d):
+            fan_in = module.conv_offset_mask.weight[0].numel()
+            nn.init.normal_(module.conv_offset_mask.weight, std=0.5 / fan_in**0.5)
+    with torch.no_grad():
+        network.train().forward_stacks(**random_inputs(spec, 16))
+    network.eval()
+
+
+class GraphWithMaps(nn.Module):
+    """The graph, and the maps of the heads too, so that all of them can be compared."""
+
+    def __init__(self, network, spec):
+        super().__init__()
+        self.tracker_graph = TrackerGraph(network, spec)
+        self.inputs = self.tracker_graph.inputs
+        self.outputs = (*self.tracker_graph.outputs, *(f'map_{head}' for head in spec.heads))
+
+    def forward(self, *inputs):
+        seen = []
+        hook = self.tracker_graph.network.register_forward_hook(
+            lambda *call: seen.append(call[-1])
+        )
+        rows = self.tracker_graph(*inputs)
+        hook.remove()
+        return (*rows, *seen[0].values())
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _old_objects_are_not_searched_for_garbage():
+    # The exporter makes so many objects that a fifth of its time is spent on this.
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.parametrize('second_size', [False, True], ids=['first_size', 'second_size'])
+@pytest.mark.parametrize(('previous_image', 'prior_heatmap'), INPUTS)
+@pytest.mark.parametrize('name', ARCHITECTURES)
+def test_onnx_equals_pytorch(name, previous_image, prior_heatmap, second_size, tmp_path):
+    spec = make_spec(name, previous_image, prior_heatmap, sizes_of(name)[second_size])
+    network = make_network(spec)
+    settle(network, spec)
+    set_deformable_export(network, 'deform_conv' if second_size else 'grid_sample')
+    graph = GraphWithMaps(network, spec)
+    export_onnx(graph, spec, tmp_path / 'small.onnx')
+
+    images = random_inputs(spec, 1)
+    inputs = {
+        key: value
+        if key == 'prior_heatmap'
+        else torch.randint(0, 256, (1, *value.shape[2:], 3), dtype=torch.uint8)
+        for key, value in images.items()
+    }
+    with torch.inference_mode():
+        expected = dict(zip(graph.outputs, graph(*inputs.values()), strict=True))
+    session = onnxruntime.InferenceSession(tmp_path / 'small.onnx')
+    assert [entry.name for entry in session.get_inputs()] == list(inputs)
+    received = dict(
+        zip(
+            graph.outputs,
+            session.run(graph.outputs, {key: value.numpy() for key, value in inputs.items()}),
+            strict=True,
+        )
+    )
+    for output in ('scores', *(f'map_{head}' for head in spec.heads)):
+        values = expected[output].numpy()
+        assert values.std() > 0, output
+        difference = np.abs(received[output] - values).max()
+        assert difference <= TOLERANCE * max(1.0, np.abs(values).max()), output
