@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from centertrack_ros.model_spec import ModelSpec, Thresholds
+from training.conformance.runner import table_header
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,3 +52,20 @@ def spec() -> ModelSpec:
         thresholds=Thresholds(detection=0.2, track=0.4, birth=0.45, prior=0.3),
         licence='Apache-2.0',
     )
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The table of the conformance tests, whichever process ran them."""
+    reports = terminalreporter.getreports('passed') + terminalreporter.getreports('failed')
+    lines = {  # the reduced set has cases of the full one: each is shown once
+        tuple(line.split()[:2]): line
+        for report in reports
+        for name, value in report.user_properties
+        if name == 'conformance' and report.when == 'call'
+        for line in value
+    }
+    if lines:
+        terminalreporter.section('against recordings of the original programs')
+        terminalreporter.write_line(table_header())
+        for line in sorted(lines.values()):
+            terminalreporter.write_line(line)

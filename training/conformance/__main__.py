@@ -19,13 +19,7 @@ ADAPTERS = ('geometry', 'dcn', 'losses', 'targets', 'preprocess', 'decode', 'sof
 
 def load_adapters() -> list[Adapter]:
     """The modules beside this one that each know a file of vectors."""
-    adapters = []
-    for name in ADAPTERS:
-        try:
-            adapters.append(importlib.import_module(f'training.conformance.{name}'))
-        except ModuleNotFoundError:  # TEMPORARY, while they are being written
-            continue
-    return adapters
+    return [importlib.import_module(f'training.conformance.{name}') for name in ADAPTERS]
 
 
 def run(folder: Path, pattern: str = '*') -> list[Result]:

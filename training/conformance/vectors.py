@@ -101,12 +101,14 @@ class Case:
         name: unique within the file.
         arrays: names of the arrays of `file` that it owns; all have to be read by `run`.
         run: runs our code and compares.
+        other_arrays: file and name of arrays of other files that it uses with other cases.
     """
 
     file: str
     name: str
     arrays: tuple[str, ...]
     run: Callable[[], Iterable[Comparison]]
+    other_arrays: tuple[tuple[str, str], ...] = ()
 
 
 def compare(
