@@ -5,30 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-_Config = TypeVar('_Config', 'LossWeights', 'TrainConfig')
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weight of each term; 0 leaves it out.
-
-    Attributes:
-        hm: focal loss against the labels.
-        ltrb: box edges, L1 in cells.
-        giou: box overlap, 1 - generalised IoU.
-        reg: sub-pixel centre, L1 in cells.
-        tracking: offset to the previous centre, L1 in cells.
-    """
-
-    hm: float = 1.0
-    ltrb: float = 0.1
-    giou: float = 1.0
-    reg: float = 1.0
-    tracking: float = 1.0
+from centertrack_ros.model_spec import RadiusRule
+from training.losses import check_loss_weights
 
 
 @dataclass(frozen=True)
@@ -53,8 +35,13 @@ class TrainConfig:
         ema_decay: averaging of the weights that are evaluated and exported.
         precision: fp32, or bf16 autocast (fp32 weights).
         save_every, validate_every, log_every: in steps.
+        compat: encode, learn and decode as the original does, defects included, see
+            `training.rules`; the rules that imported weights were trained with.
+        radius_rule: of the gaussian peaks where `compat` is false.
         thresholds: defaults written into the ModelSpec.
         provenance: source of the starting weights and data, written into the ModelSpec.
+        losses: weights of the losses that differ from those of `training.heads`, by head, and of
+            the extra ones (`giou`), see `training.losses.weights`; 0 leaves a loss out.
     """
 
     name: str
@@ -87,7 +74,9 @@ class TrainConfig:
     save_every: int = 200
     validate_every: int = 400
     log_every: int = 20
-    losses: LossWeights = field(default_factory=LossWeights)
+    compat: bool = False
+    radius_rule: RadiusRule = 'exact'
+    losses: dict[str, float] = field(default_factory=dict)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -110,28 +99,39 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
             target = target.setdefault(parent, {})
         target[last] = yaml.safe_load(text)
     try:
-        values['losses'] = _build(LossWeights, values.get('losses', {}))
-        return _build(TrainConfig, values)
+        config = _build(values)
+        check_loss_weights(config.losses)
+        if config.compat and config.losses.get('giou', 0) > 0:
+            raise ValueError('losses.giou: the original has no such loss; set compat to false')
+        return config
     except (TypeError, ValueError) as error:
         raise ValueError(f'{path}: {error}') from error
 
 
-def _build(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
-    known = {entry.name for entry in fields(kind)}
+def _build(values: Mapping[str, Any]) -> TrainConfig:
+    known = {entry.name for entry in fields(TrainConfig)}
     if unknown := sorted(values.keys() - known):
         raise ValueError(f'unknown keys {unknown}; known are {sorted(known)}')
-    hints = get_type_hints(kind)
-    return kind(**{name: _converted(name, value, hints[name]) for name, value in values.items()})
+    hints = get_type_hints(TrainConfig)
+    return TrainConfig(
+        **{name: _converted(name, value, hints[name]) for name, value in values.items()}
+    )
 
 
 def _converted(name: str, value: Any, hint: Any) -> Any:
     if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        return float(value)  # YAML reads 1e-3 as a string
+        try:
+            return float(value)  # YAML reads 1e-3 as a string
+        except ValueError as error:
+            raise ValueError(f'{name}: expected a number, received {value!r}') from error
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             raise ValueError(f'{name}: expected one of {get_args(hint)}, received {value!r}')
         return value
-    hint = get_origin(hint) or hint
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise TypeError(f'{name}: expected {hint.__name__}, received {value!r}')
+    kind = get_origin(hint) or hint
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f'{name}: expected {kind.__name__}, received {value!r}')
+    if kind is dict:
+        of = get_args(hint)[1]
+        return {key: _converted(f'{name}.{key}', item, of) for key, item in value.items()}
     return value

@@ -22,45 +22,16 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from centertrack_ros.model_spec import ModelSpec, Thresholds
-from training.augment import NO_AUGMENTATION, AugmentSettings
 from training.checkpoint import Checkpoint, git_commit
-from training.classes import COCO_CLASSES
 from training.config import TrainConfig, load_config
-from training.data.dataset import NO_NOISE, TrackingDataset, initialize_worker
-from training.data.sources import DataSettings, build_sources
-from training.losses import TrackingLoss
+from training.data.dataset import initialize_worker
+from training.experiment import build_dataset, config_rules, model_spec, start_network
+from training.losses import TotalLoss, l1_loss
 from training.models.graph import to_float
-from training.models.mb3_centernet import load_mb3_centernet
-from training.models.mobilenetv3 import grow_tracker
-from training.targets import PriorNoise, TargetSettings
 
-VALIDATION_PAIRS = 64
-HEADS = {'hm': len(COCO_CLASSES), 'ltrb': 4, 'reg': 2, 'tracking': 2}
 # The part that the starting detector does not have.
 NEW_PART = 'motion.'
 Batch = Mapping[str, Tensor]
-
-
-def model_spec(config: TrainConfig) -> ModelSpec:
-    """The ModelSpec of the model that `config` trains."""
-    return ModelSpec(
-        name=config.name,
-        architecture=config.architecture,
-        input_height=config.input_height,
-        input_width=config.input_width,
-        resize='letterbox',
-        stride=4,
-        max_candidates=config.max_candidates,
-        classes=COCO_CLASSES,
-        heads=HEADS,
-        box='ltrb',
-        radius_rule='centertrack',
-        prior_heatmap_stride=4,
-        thresholds=Thresholds(**config.thresholds),
-        licence=config.licence,
-        provenance=config.provenance,
-    )
 
 
 class Trainer:
@@ -70,10 +41,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config = config
         self.spec = model_spec(config)
-        network = grow_tracker(load_mb3_centernet(Path(config.start)), self.spec.heads)
+        network = start_network(config, self.spec)
         self.network = network.to(memory_format=torch.channels_last).train()
-        weights = {name: value for name, value in asdict(config.losses).items() if value > 0}
-        self.loss = TrackingLoss(weights)
+        original = config_rules(config).original_losses
+        self.loss = TotalLoss(self.spec.heads, config.losses, original=original)
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             _parameter_groups(self.network, config), weight_decay=config.weight_decay
@@ -116,7 +87,7 @@ class Trainer:
 
     def _terms(self, batch: Batch) -> dict[str, Tensor]:
         images = (to_float(batch[name]) for name in ('image', 'previous_image'))
-        return self.loss(self.network(*images, batch['prior_heatmap']), batch)
+        return self.loss(self.network.forward_stacks(*images, batch['prior_heatmap']), batch)
 
     @torch.no_grad()
     def validate(self, loader: DataLoader[Any]) -> dict[str, float]:
@@ -127,8 +98,8 @@ class Trainer:
         sums: dict[str, float] = {}
         for batch in loader:
             terms = self._terms(batch)
-            known = batch['tracking_mask'][..., None]
-            still = (batch['tracking'].abs() * known).sum() / (known.sum() * 2).clamp(min=1)
+            offsets = batch['tracking']
+            still = l1_loss(torch.zeros_like(offsets), offsets, batch['tracking_mask'])
             for name, term in {**terms, 'tracking_of_zero': still}.items():
                 sums[name] = sums.get(name, 0.0) + float(term) / len(loader)
         self.network.load_state_dict(raw)
@@ -192,31 +163,6 @@ def _parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str,
     ]
 
 
-def build_dataset(config: TrainConfig, *, validation: bool) -> TrackingDataset:
-    """Training pairs, or pairs from other seeds without augmentation to validate with."""
-    size = (config.training_height, config.training_width)
-    sources, weights, _ = build_sources(
-        DataSettings(
-            Path(config.data_root),
-            *size,
-            still_share=config.still_share,
-            synthetic_share=1 - config.still_share,
-        )
-    )
-    augmentation = AugmentSettings(
-        smallest_scale=config.smallest_scale, largest_scale=config.largest_scale
-    )
-    return TrackingDataset(
-        sources,
-        weights,
-        length=VALIDATION_PAIRS if validation else config.steps * config.batch_size,
-        seed=config.seed + 1_000_000 if validation else config.seed,
-        targets=TargetSettings(*size, class_count=len(COCO_CLASSES)),
-        augmentation=NO_AUGMENTATION if validation else augmentation,
-        prior_noise=NO_NOISE if validation else PriorNoise(),
-    )
-
-
 def run(config: TrainConfig, *, resume: bool) -> Path:
     """Train to the end or until Ctrl-C; returns the path of the last checkpoint.
 
@@ -268,8 +214,13 @@ def _train(
         if trainer.step % config.log_every == 0:
             for name, term in terms.items():
                 writer.add_scalar(f'train/{name}', float(term), trainer.step)
-            shown = {name: f'{float(terms[name]):.3f}' for name in ('total', 'tracking')}
-            progress.set_postfix(shown)
+            progress.set_postfix(
+                {
+                    name: f'{float(terms[name]):.3f}'
+                    for name in ('total', 'tracking')
+                    if name in terms
+                }
+            )
         if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
             results = trainer.validate(validation)
             for name, value in results.items():

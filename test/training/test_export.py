@@ -13,7 +13,7 @@ from centertrack_ros.engines.onnxruntime import OnnxRuntimeEngine
 from centertrack_ros.model_spec import ModelSpec
 from training import export
 from training.checkpoint import Checkpoint
-from training.export import TOLERANCES, TorchEngine, compare, export_onnx, read_frames
+from training.export import TOLERANCE, TorchEngine, compare, export_onnx, read_frames
 from training.models import build_network
 from training.models.graph import TrackerGraph
 
@@ -50,13 +50,13 @@ def checkpoint(tmp_path_factory):
 
 def test_onnx_equals_pytorch(checkpoint, tmp_path):
     loaded = Checkpoint.load(checkpoint)
-    graph = TrackerGraph(loaded.network(), loaded.spec.max_candidates, loaded.spec.box)
+    graph = TrackerGraph(loaded.network(), loaded.spec)
     export_onnx(graph, loaded.spec, tmp_path / 'tiny.onnx')
     engine = OnnxRuntimeEngine(tmp_path / 'tiny.onnx', loaded.spec, device='cpu', threads=1)
     reference = TorchEngine(graph)
     worst = compare(reference, engine, loaded.spec, read_frames(CLIP, 4))
     for name, difference in worst.items():
-        assert difference <= TOLERANCES[name], name
+        assert difference <= TOLERANCE, name
     # Every input reaches the outputs.
     generator = np.random.default_rng(0)
     image, other = generator.integers(0, 255, (2, 1, 96, 128, 3), dtype=np.uint8)
@@ -81,7 +81,7 @@ def test_command_writes_model_and_spec(checkpoint, tmp_path, monkeypatch, capsys
 def test_disagreement_writes_nothing(checkpoint, tmp_path, monkeypatch, capsys):
     arguments = ['export', str(checkpoint), '--output', str(tmp_path), '--video', str(CLIP)]
     monkeypatch.setattr(sys, 'argv', [*arguments, '--frames', '2'])
-    monkeypatch.setitem(export.TOLERANCES, 'scores', -1.0)
+    monkeypatch.setattr(export, 'TOLERANCE', -1.0)
     assert export.main() == 1
     assert 'disagree' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
