@@ -115,7 +115,8 @@ class Detections:
         boxes: (N, 4) float32 xyxy, image pixels, clipped to the image.
         scores: (N,) float32 in [0, 1].
         classes: (N,) int64, index into `ModelSpec.classes`.
-        centers: (N, 2) float32, image pixels, the heatmap peak (the original's `ct`).
+        centers: (N, 2) float32, image pixels, the heatmap peak, or what the original tracks
+            instead, see `decoding.decode` (its `ct`).
         offsets: (N, 2) float32, image pixels; `centers + offsets` is where the object was in
             the previous image (the original's `tracking`).
 

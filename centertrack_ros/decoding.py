@@ -58,19 +58,25 @@ def decode(
     if clip:
         limit = np.array([transform.image_width, transform.image_height] * 2, np.float32)
         boxes = np.clip(boxes, 0, limit)
-    centers = _amodal_centers(candidates, batch_index, rows, amodal_reference)
+    centers = transform.points_to_image(candidates.cells[batch_index][rows] * size)
+    amodal_out = _amodal_centers(candidates, batch_index, rows, amodal_reference)
+    amodal = None if amodal_out is None else transform.points_to_image(amodal_out * size)
+    if amodal is not None and amodal_reference == 'box':
+        # The original tracks the projected 3D centres of 3D models, though their offsets lead
+        # away from the peaks.
+        centers = amodal
     keypoints, rotation = kept(candidates.keypoints), kept(candidates.rotation)
     return Detections(
         boxes=boxes,
         scores=scores[rows],
         classes=candidates.classes[batch_index][rows],
-        centers=transform.points_to_image(candidates.cells[batch_index][rows] * size),
+        centers=centers,
         offsets=transform.vectors_to_image(candidates.tracking[batch_index][rows] * size),
         keypoints=None if keypoints is None else _joints_px(keypoints, transform, size),
         depth=kept(candidates.depth),
         dimensions=kept(candidates.dimensions),
         alpha=None if rotation is None else alpha_from_bins(rotation).astype(np.float32),
-        amodal_centers=None if centers is None else transform.points_to_image(centers * size),
+        amodal_centers=amodal,
         attributes=kept(candidates.attributes),
         velocity=kept(candidates.velocity),
         masks=kept(candidates.masks),

@@ -92,6 +92,12 @@ def test_amodal_centre_from_the_box():
     from_box = decode(candidates, TRANSFORM, stride=4, threshold=0.6, amodal_reference='box')
     # middle of the box (10, 8) as well
     np.testing.assert_allclose(from_box.amodal_centers, [[72, 32]])
+    # It is what the original tracks; ours tracks the peak, from which the offset leads.
+    np.testing.assert_allclose(from_box.centers, from_box.amodal_centers)
+    peaks = decode(candidates, TRANSFORM, stride=4, threshold=0.6)
+    np.testing.assert_allclose(
+        peaks.centers, TRANSFORM.points_to_image(np.float32(4) * candidates.cells[0, :1])
+    )
     no_head = replace(candidates, amodal_offset=None)
     boxes = decode(no_head, TRANSFORM, stride=4, threshold=0.4, clip=False)
     expected = (boxes.boxes[:, :2] + boxes.boxes[:, 2:]) / 2

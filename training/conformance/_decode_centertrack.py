@@ -181,7 +181,6 @@ def _item_arrays(detections: Detections, calibration: NDArray[np.float32]) -> di
         boxes = lift_detections(detections, calibration)
         arrays |= {
             'dep': detections.depth[:, None],
-            'ct': detections.amodal_centers,
             'loc': boxes.locations,
             'rot_y': boxes.yaws,
         }

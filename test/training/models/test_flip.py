@@ -14,9 +14,11 @@ JOINTS = 3
 
 def _random_maps(batch, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    numbers = {'class': 3, 'joint': JOINTS, 'joint_xy': 2 * JOINTS, 'mask_feature': 5}
+    numbers = {'class': 3, 'joint': JOINTS, 'joint_xy': 2 * JOINTS}
     return {
-        name: torch.randn(batch, head.channels or numbers[head.per], 4, 6, generator=generator)
+        name: torch.randn(
+            batch, head.channels or numbers.get(head.per, 2), 4, 6, generator=generator
+        )
         for name, head in HEADS.items()
     }
 
