@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from centertrack_ros.model_spec import ModelSpec
 from training.models import dla, hourglass, mobilenetv2, mobilenetv4, resnet, timm_backbone
 from training.models.mobilenetv3 import MobileNetV3CenterTrack
 from training.models.network import CenterTrackNetwork
+from training.models.original_checkpoint import LoadReport, load_checkpoint
+
+__all__ = ['ARCHITECTURES', 'Architecture', 'LoadReport', 'build_network', 'load_checkpoint']
 
 
 @dataclass(frozen=True)
@@ -17,21 +20,22 @@ class Architecture:
     """A network class and the constructor arguments that make one variant of it."""
 
     network: type[CenterTrackNetwork]
-    variant: Mapping[str, Any] = field(default_factory=dict)
+    variant: Mapping[str, Any]
 
 
+_FAMILIES: tuple[tuple[type[CenterTrackNetwork], Mapping[str, Mapping[str, Any]]], ...] = (
+    (MobileNetV3CenterTrack, {'mobilenetv3': {}}),
+    (dla.DlaNetwork, dla.VARIANTS),
+    (resnet.ResNetNetwork, resnet.VARIANTS),
+    (hourglass.HourglassNetwork, hourglass.VARIANTS),
+    (mobilenetv2.MobileNetV2Network, mobilenetv2.VARIANTS),
+    (mobilenetv4.MobileNetV4Network, mobilenetv4.VARIANTS),
+    (timm_backbone.TimmNetwork, timm_backbone.VARIANTS),
+)
 ARCHITECTURES: dict[str, Architecture] = {
-    'mobilenetv3': Architecture(MobileNetV3CenterTrack),
-    **{n: Architecture(dla.DlaNetwork, v) for n, v in dla.VARIANTS.items()},
-    **{n: Architecture(resnet.ResNetNetwork, v) for n, v in resnet.VARIANTS.items()},
-    **{n: Architecture(hourglass.HourglassNetwork, v) for n, v in hourglass.VARIANTS.items()},
-    **{
-        n: Architecture(mobilenetv2.MobileNetV2Network, v) for n, v in mobilenetv2.VARIANTS.items()
-    },
-    **{
-        n: Architecture(mobilenetv4.MobileNetV4Network, v) for n, v in mobilenetv4.VARIANTS.items()
-    },
-    **{n: Architecture(timm_backbone.TimmNetwork, v) for n, v in timm_backbone.VARIANTS.items()},
+    name: Architecture(network, variant)
+    for network, variants in _FAMILIES
+    for name, variant in variants.items()
 }
 
 

@@ -17,11 +17,11 @@ from torch.nn import functional
 from training.models import dla_up
 from training.models.condinst_heads import make_condinst_heads
 from training.models.dla_up import DlaUp, NodeKind
+from training.models.layers import convolution_norm
 from training.models.network import CenterTrackNetwork, InputStems, make_heads
 
 LEVELS = (1, 1, 1, 2, 2, 1)
 CHANNELS = (16, 32, 64, 128, 256, 512)
-COARSEST_STRIDE = 32
 
 # Options that make each architecture.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -61,6 +61,9 @@ WITHOUT_EFFECT: tuple[tuple[str, str], ...] = (
 class DlaNetwork(CenterTrackNetwork):
     """DLA-34 and an upward path; 19.9 million parameters with all inputs and the heads of MOT."""
 
+    original_names = ORIGINAL_NAMES
+    without_effect = WITHOUT_EFFECT
+
     def __init__(
         self,
         heads: Mapping[str, int],
@@ -91,14 +94,14 @@ class DlaNetwork(CenterTrackNetwork):
         if len(channels) != len(LEVELS):
             raise ValueError(f'channels: expected {len(LEVELS)}, received {len(channels)}')
         self.stems = InputStems(
-            lambda count: convolution_block(count, channels[0], 7),
+            lambda count: convolution_norm(count, channels[0], 7),
             previous_image=previous_image,
             prior_heatmap=prior_heatmap,
         )
         self.levels = nn.ModuleList(
             [
-                convolution_block(channels[0], channels[0], 3),
-                convolution_block(channels[0], channels[1], 3, stride=2),
+                convolution_norm(channels[0], channels[0], 3),
+                convolution_norm(channels[0], channels[1], 3, stride=2),
             ]
         )
         for level in range(2, len(LEVELS)):
@@ -122,30 +125,16 @@ class DlaNetwork(CenterTrackNetwork):
         else:
             raise ValueError(f'head_style: expected relu or condinst, received {head_style!r}')
 
-    def forward_stacks(
-        self,
-        image: Tensor,
-        previous_image: Tensor | None = None,
-        prior_heatmap: Tensor | None = None,
-    ) -> list[dict[str, Tensor]]:
-        """One stack; see `CenterTrackNetwork.forward`.
-
-        Raises:
-            ValueError: height or width is not a multiple of 32.
-        """
-        height, width = image.shape[2:]
-        if height % COARSEST_STRIDE or width % COARSEST_STRIDE:
-            raise ValueError(
-                f'image: expected a height and width that are multiples of {COARSEST_STRIDE}, '
-                f'received {height} x {width}'
-            )
+    def _features(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
+    ) -> Tensor:
         x = self.stems(image, previous_image, prior_heatmap)
         features = []
         for level in self.levels:
             x = level(x)
             features.append(x)
-        merged = self.neck(features[2:])
-        return [{name: head(merged) for name, head in self.heads.items()}]
+        merged: Tensor = self.neck(features[2:])
+        return merged
 
 
 class Tree(nn.Module):
@@ -183,12 +172,10 @@ class Tree(nn.Module):
             return
         self.first = ResidualBlock(in_channels, out_channels, stride)
         self.second = ResidualBlock(out_channels, out_channels, 1)
-        self.root = convolution_block(2 * out_channels + root_channels, out_channels, 1)
+        self.root = convolution_norm(2 * out_channels + root_channels, out_channels, 1)
         self.projection: nn.Module = nn.Identity()
         if in_channels != out_channels:
-            self.projection = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
-            )
+            self.projection = convolution_norm(in_channels, out_channels, activation=False)
 
     def forward(self, x: Tensor, others: tuple[Tensor, ...] = ()) -> Tensor:
         """(B, C, H, W) and what trees above hand on -> (B, O, H / stride, W / stride)."""
@@ -222,14 +209,3 @@ class ResidualBlock(nn.Module):
         """(B, C, H, W) and (B, O, H / stride, W / stride) -> the shape of `residual`."""
         x = functional.relu(self.normalisation1(self.convolution1(x)))
         return functional.relu(self.normalisation2(self.convolution2(x)) + residual)
-
-
-def convolution_block(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
-) -> nn.Sequential:
-    """Convolution without bias, batch normalisation, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )

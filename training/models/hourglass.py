@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.heads import HEADS
-from training.models.network import CenterTrackNetwork, InputStems, check_size, make_heads
+from training.models.layers import convolution_norm
+from training.models.network import CenterTrackNetwork, InputStems, make_heads
 from training.models.original_checkpoint import HEAD_ALIASES
 from training.models.resnet import SHARE_OF_OTHER_INPUTS, ResidualBlock, make_stem
-from training.models.separable_neck import convolution_norm
 
 # Named by depth: 104 layers with both stacks (Law and Deng 2018), half as many with one.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -96,6 +96,9 @@ class Transition(nn.Module):
 class HourglassNetwork(CenterTrackNetwork):
     """Images and prior heatmap in, one map per head and stack out, at stride 4."""
 
+    original_names = ORIGINAL_NAMES
+    without_effect = WITHOUT_EFFECT
+
     def __init__(
         self,
         heads: Mapping[str, int],
@@ -146,19 +149,9 @@ class HourglassNetwork(CenterTrackNetwork):
             {name: nn.ModuleList(one[name] for one in stacked) for name in heads}
         )
 
-    def forward_stacks(
-        self,
-        image: Tensor,
-        previous_image: Tensor | None = None,
-        prior_heatmap: Tensor | None = None,
+    def _stacks(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
     ) -> list[dict[str, Tensor]]:
-        """See `CenterTrackNetwork`.
-
-        Raises:
-            ValueError: height and width are not multiples of `size_multiple`: 128, unless
-                `widths` has another length.
-        """
-        check_size(image, self.size_multiple)
         x = self.reduction(self.stems(image, previous_image, prior_heatmap))
         results = []
         for stack, hourglass in enumerate(self.hourglasses):

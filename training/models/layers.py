@@ -34,6 +34,46 @@ class SameConv2d(nn.Conv2d):
         return super().forward(functional.pad(x, self._edges))
 
 
+def convolution_norm(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int = 1,
+    stride: int = 1,
+    *,
+    groups: int = 1,
+    activation: bool = True,
+) -> nn.Sequential:
+    """Convolution without bias, batch norm and, with `activation`, ReLU.
+
+    (B, C, H, W) -> (B, C', H / stride, W / stride); `kernel_size` is odd.
+    """
+    layers: list[nn.Module] = [
+        nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=False,
+        ),
+        nn.BatchNorm2d(out_channels),
+    ]
+    if activation:
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+def initialise_convolutions(module: nn.Module) -> None:
+    """He initialisation of every convolution in `module`, so that signals keep their variance."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            # By inputs: PyTorch counts the outputs of a depthwise convolution over all groups.
+            nn.init.kaiming_normal_(layer.weight, mode='fan_in', nonlinearity='relu')
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 class SqueezeExcite(nn.Module):
     """Channel gate: global mean, two 1x1 convolutions, hard sigmoid (MobileNetV3, section 5.3)."""
 

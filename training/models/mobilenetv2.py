@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from training.models import dla_up
 from training.models.deconvolution_neck import make_deconvolution_neck
 from training.models.dla_up import DlaUp
-from training.models.network import CenterTrackNetwork, InputStems, check_size, make_heads
-from training.models.separable_neck import convolution_norm, initialise_convolutions
+from training.models.layers import convolution_norm, initialise_convolutions
+from training.models.network import CenterTrackNetwork, InputStems, make_heads
 
 Neck = Literal['dla_up', 'deconvolution']
 
@@ -77,6 +77,9 @@ class InvertedResidual(nn.Module):
 
 class MobileNetV2Network(CenterTrackNetwork):
     """Images and prior heatmap in, one map per head out, at stride 4."""
+
+    original_names = ORIGINAL_NAMES
+    without_effect = WITHOUT_EFFECT
 
     def __init__(
         self,
@@ -150,26 +153,17 @@ class MobileNetV2Network(CenterTrackNetwork):
             channels = neck_channels[-1]
         self.heads = make_heads(channels, heads, head_channels, head_layers)
 
-    def forward_stacks(
-        self,
-        image: Tensor,
-        previous_image: Tensor | None = None,
-        prior_heatmap: Tensor | None = None,
-    ) -> list[dict[str, Tensor]]:
-        """See `CenterTrackNetwork`.
-
-        Raises:
-            ValueError: height and width are not multiples of 32.
-        """
-        check_size(image, self.size_multiple)
+    def _features(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
+    ) -> Tensor:
         x = self.stems(image, previous_image, prior_heatmap)
         levels = []
         for index, stage in enumerate(self.stages):
             x = stage(x)
             if index in self.levels:
                 levels.append(x)
-        features = self.neck(levels if isinstance(self.neck, DlaUp) else x)
-        return [{name: head(features) for name, head in self.heads.items()}]
+        features: Tensor = self.neck(levels if isinstance(self.neck, DlaUp) else x)
+        return features
 
 
 def _convolution_norm_relu6(

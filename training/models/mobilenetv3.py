@@ -236,29 +236,22 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
             else None
         )
 
-    def forward_stacks(
-        self,
-        image: Tensor,
-        previous_image: Tensor | None = None,
-        prior_heatmap: Tensor | None = None,
+    def _stacks(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
     ) -> list[dict[str, Tensor]]:
         """See `CenterTrackNetwork`; the image is in 0..255, the stem has the normalisation.
 
         No previous image stands for the image itself, as on the first frame.
-
-        Raises:
-            ValueError: an input that the network was built without.
         """
-        self.check_inputs(previous_image, prior_heatmap)
         stem = functional.hardswish(self.stem(image))
-        features = self._features(stem)
+        features = self._appearance(stem)
         maps = {name: head(features) for name, head in self.heads.items()}
         if self.motion is not None:
             before = image if previous_image is None else previous_image
             maps |= self.motion(stem, features, before, prior_heatmap)
         return [maps]
 
-    def _features(self, x: Tensor) -> Tensor:
+    def _appearance(self, x: Tensor) -> Tensor:
         """The (B, 128, H/4, W/4) map that the detector's heads read, from the stem's output."""
         taps = {}
         for index, block in enumerate(self.blocks):

@@ -13,13 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.models.layers import convolution_norm, initialise_convolutions
 from training.models.network import CenterTrackNetwork, InputStems
-from training.models.separable_neck import (
-    SeparableNeck,
-    convolution_norm,
-    initialise_convolutions,
-    make_separable_heads,
-)
+from training.models.separable_neck import SeparableNeck, make_separable_heads
 
 
 @dataclass(frozen=True)
@@ -153,26 +149,17 @@ class MobileNetV4Network(CenterTrackNetwork):
         self.neck = SeparableNeck((stride_4, stride_8, stride_16, stride_32), neck_channels)
         self.heads = make_separable_heads(neck_channels, heads, head_channels)
 
-    def forward_stacks(
-        self,
-        image: Tensor,
-        previous_image: Tensor | None = None,
-        prior_heatmap: Tensor | None = None,
-    ) -> list[dict[str, Tensor]]:
-        """See `CenterTrackNetwork`.
-
-        Raises:
-            ValueError: an input that the network was built without.
-        """
-        self.check_inputs(previous_image, prior_heatmap)
+    def _features(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
+    ) -> Tensor:
         x = self.reduce_4(functional.relu(self.stems(image, previous_image, None)))
         if self.prior_stem is not None and prior_heatmap is not None:
             x = x + self.prior_stem(prior_heatmap)
         levels = [self.stage_4(functional.relu(x))]
         for stage in (self.stage_8, self.stage_16, self.stage_32):
             levels.append(stage(levels[-1]))
-        features = self.neck(levels)
-        return [{name: head(features) for name, head in self.heads.items()}]
+        features: Tensor = self.neck(levels)
+        return features
 
 
 def _stage(

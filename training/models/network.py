@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from training.heads import HEADS, check_heads
 
+OriginalNames = tuple[tuple[str, str], ...]
+
 
 class CenterTrackNetwork(nn.Module):
     """Images and prior heatmap in, one map per head and stack out.
@@ -16,11 +18,19 @@ class CenterTrackNetwork(nn.Module):
         stride: input pixels per output cell.
         prior_heatmap_stride: input pixels per cell of the prior heatmap.
         size_multiple: what height and width of the input have to be multiples of.
+        original_names: what the tensors are called in the original programs: regular expressions
+            and their replacements, all applied in order; heads need none.
+        without_effect: regular expressions over original names of tensors that change nothing
+            there, and why.
+        heads: the heads by name.
     """
 
     stride = 4
     prior_heatmap_stride = 1
     size_multiple = 32
+    original_names: OriginalNames = ()
+    without_effect: OriginalNames = ()
+    heads: nn.ModuleDict
 
     def __init__(
         self, heads: Mapping[str, int], *, previous_image: bool, prior_heatmap: bool
@@ -60,21 +70,40 @@ class CenterTrackNetwork(nn.Module):
         previous_image: Tensor | None = None,
         prior_heatmap: Tensor | None = None,
     ) -> list[dict[str, Tensor]]:
-        """The maps of every stack, all of which are trained; most networks have one."""
-        raise NotImplementedError
+        """The maps of every stack, all of which are trained; most networks have one.
 
-    def check_inputs(self, previous_image: Tensor | None, prior_heatmap: Tensor | None) -> None:
-        """For networks whose inputs do not all enter through `InputStems`, which checks itself.
+        Arguments and results are those of `forward`.
 
         Raises:
-            ValueError: an input that the network was built without.
+            ValueError: a size that is not a multiple of `size_multiple`, or an input that the
+                network was built without.
         """
+        height, width = image.shape[-2:]
+        if height % self.size_multiple or width % self.size_multiple:
+            raise ValueError(
+                f'image: expected height and width in multiples of {self.size_multiple}, '
+                f'received {height} x {width}'
+            )
         for name, built, value in (
             ('previous_image', self.has_previous_image, previous_image),
             ('prior_heatmap', self.has_prior_heatmap, prior_heatmap),
         ):
             if value is not None and not built:
                 raise ValueError(f'{name}: this network was built without it; pass None')
+        return self._stacks(image, previous_image, prior_heatmap)
+
+    def _stacks(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
+    ) -> list[dict[str, Tensor]]:
+        """`forward_stacks` of checked inputs; here for networks whose heads read one map."""
+        features = self._features(image, previous_image, prior_heatmap)
+        return [{name: head(features) for name, head in self.heads.items()}]
+
+    def _features(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
+    ) -> Tensor:
+        """The map (B, C, H/4, W/4) that all of `self.heads` read."""
+        raise NotImplementedError
 
 
 class InputStems(nn.Module):
@@ -103,40 +132,15 @@ class InputStems(nn.Module):
     def forward(
         self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
     ) -> Tensor:
-        """Sum of what is given.
-
-        Raises:
-            ValueError: an input that the network was built without.
-        """
+        """Sum of the stems whose input is given; an input without a stem has to be None."""
         total = self.image(image)
-        for name, stem, value in (
-            ('previous_image', self.previous_image, previous_image),
-            ('prior_heatmap', self.prior_heatmap, prior_heatmap),
-        ):
-            if value is None:
-                continue
-            if stem is None:
-                raise ValueError(f'{name}: this network was built without it; pass None')
-            total = total + stem(value)
+        if previous_image is not None:
+            assert self.previous_image is not None
+            total = total + self.previous_image(previous_image)
+        if prior_heatmap is not None:
+            assert self.prior_heatmap is not None
+            total = total + self.prior_heatmap(prior_heatmap)
         return total
-
-
-def check_size(image: Tensor, multiple: int) -> None:
-    """Make sure that an image halves evenly all the way down a network and comes back up.
-
-    Args:
-        image: (B, C, H, W).
-        multiple: what H and W have to be multiples of.
-
-    Raises:
-        ValueError: they are not.
-    """
-    height, width = image.shape[-2:]
-    if height % multiple or width % multiple:
-        raise ValueError(
-            f'image: expected height and width in multiples of {multiple}, '
-            f'received {height} x {width}'
-        )
 
 
 def make_head(

@@ -1,18 +1,17 @@
 """Weights of the original programs into networks of ours: strict, with a report.
 
 Reads the `.pth` files of CenterTrack, CenterNet, CenterNet-CondInst and simple-CenterNet. Each
-architecture lists how the originals name its tensors (`ORIGINAL_NAMES`) and which of theirs
-have no influence on the result (`WITHOUT_EFFECT`).
+architecture lists how the originals name its tensors (`original_names`) and which of theirs
+have no influence on the result (`without_effect`).
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -128,7 +127,7 @@ def load_checkpoint(
 
 def our_name(network: type[CenterTrackNetwork], name: str) -> str:
     """Name in `network` of a tensor that the originals call `name`."""
-    for pattern, replacement in _table(network, 'ORIGINAL_NAMES'):
+    for pattern, replacement in network.original_names:
         name = re.sub(pattern, replacement, name)
     first, _, rest = name.partition('.')
     head = HEAD_ALIASES.get(first, first)
@@ -136,16 +135,10 @@ def our_name(network: type[CenterTrackNetwork], name: str) -> str:
 
 
 def _without_effect(network: CenterTrackNetwork, name: str) -> str | None:
-    for pattern, reason in _table(type(network), 'WITHOUT_EFFECT'):
+    for pattern, reason in network.without_effect:
         if re.search(pattern, name):
-            return str(reason)
+            return reason
     return None
-
-
-def _table(network: type[CenterTrackNetwork], name: str) -> tuple[tuple[str, str], ...]:
-    """A table of the file that the architecture is in."""
-    table: Any = getattr(sys.modules[network.__module__], name, ())
-    return table
 
 
 def _check_shapes(

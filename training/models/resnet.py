@@ -14,8 +14,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from training.models.deconvolution_neck import make_deconvolution_neck
-from training.models.network import CenterTrackNetwork, InputStems, check_size, make_heads
-from training.models.separable_neck import convolution_norm, initialise_convolutions
+from training.models.layers import convolution_norm, initialise_convolutions
+from training.models.network import CenterTrackNetwork, InputStems, make_heads
 
 # Initial share of the previous image and the prior heatmap in the sum of the stems: little, as
 # the detector that a tracker starts from has never seen them; not 0, which ReLU would keep.
@@ -110,6 +110,9 @@ def make_stem(in_channels: int, out_channels: int, scale: float = 1.0) -> nn.Seq
 class ResNetNetwork(CenterTrackNetwork):
     """Images and prior heatmap in, one map per head out, at stride 4."""
 
+    original_names = ORIGINAL_NAMES
+    without_effect = WITHOUT_EFFECT
+
     def __init__(
         self,
         heads: Mapping[str, int],
@@ -164,18 +167,9 @@ class ResNetNetwork(CenterTrackNetwork):
         self.neck = make_deconvolution_neck(channels, neck_channels, deformable=deformable)
         self.heads = make_heads(neck_channels[-1], heads, head_channels, head_layers)
 
-    def forward_stacks(
-        self,
-        image: Tensor,
-        previous_image: Tensor | None = None,
-        prior_heatmap: Tensor | None = None,
-    ) -> list[dict[str, Tensor]]:
-        """See `CenterTrackNetwork`.
-
-        Raises:
-            ValueError: height and width are not multiples of 32.
-        """
-        check_size(image, self.size_multiple)
+    def _features(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
+    ) -> Tensor:
         x = self.pool(self.stems(image, previous_image, prior_heatmap))
-        x = self.neck(self.stages(x))
-        return [{name: head(x) for name, head in self.heads.items()}]
+        features: Tensor = self.neck(self.stages(x))
+        return features

@@ -59,18 +59,9 @@ class TimmNetwork(CenterTrackNetwork):
         self.neck = SeparableNeck(channels, neck_channels)
         self.heads = make_separable_heads(neck_channels, heads, head_channels)
 
-    def forward_stacks(
-        self,
-        image: Tensor,
-        previous_image: Tensor | None = None,
-        prior_heatmap: Tensor | None = None,
-    ) -> list[dict[str, Tensor]]:
-        """See `CenterTrackNetwork`.
-
-        Raises:
-            ValueError: an input that the network was built without.
-        """
-        self.check_inputs(previous_image, prior_heatmap)
+    def _features(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
+    ) -> Tensor:
         inputs = [image]
         for channels, built, value in (
             (3, self.has_previous_image, previous_image),
@@ -81,8 +72,8 @@ class TimmNetwork(CenterTrackNetwork):
         levels: list[Tensor] = self.backbone(torch.cat(inputs, 1))
         if self._channels_last:
             levels = [level.permute(0, 3, 1, 2) for level in levels]
-        features = self.neck(levels)
-        return [{name: head(features) for name, head in self.heads.items()}]
+        features: Tensor = self.neck(levels)
+        return features
 
 
 def make_backbone(name: str, input_channels: int) -> tuple[nn.Module, list[int]]:

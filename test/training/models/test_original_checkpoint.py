@@ -9,7 +9,6 @@ from torch import nn
 from training.models.network import CenterTrackNetwork, InputStems, make_heads
 from training.models.original_checkpoint import load_checkpoint, our_name, read_state_dict
 
-# What an architecture file says of its originals; this file is one for the loader.
 ORIGINAL_NAMES = ((r'^base\.pre_img_layer\.', 'stems.previous_image.'),
                   (r'^base\.pre_hm_layer\.', 'stems.prior_heatmap.'),
                   (r'^base\.base_layer\.', 'stems.image.'))  # fmt: skip
@@ -17,6 +16,9 @@ WITHOUT_EFFECT = ((r'^base\.fc\.', 'the classifier of the pre-training'),)
 
 
 class Tiny(CenterTrackNetwork):
+    original_names = ORIGINAL_NAMES
+    without_effect = WITHOUT_EFFECT
+
     def __init__(self, heads, *, previous_image, prior_heatmap):
         super().__init__(heads, previous_image=previous_image, prior_heatmap=prior_heatmap)
         self.stems = InputStems(
