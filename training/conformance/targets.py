@@ -22,35 +22,39 @@ the previous frame is placed as the current one, as it was for the recording.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centertrack_ros.affine import affine_matrix
 from centertrack_ros.camera_geometry import default_camera_matrix
 from centertrack_ros.preprocessing import fixed_placement, normalised
 from training.augment import flip_frame, warp_frame
+from training.conformance._target_frames import (
+    RULES,
+    Placing,
+    image_size,
+    place_frames,
+    read_records,
+    target_settings,
+    turned_labels,
+)
 from training.conformance.vectors import (
     Case,
     Comparison,
-    NotRecorded,
     Vectors,
     compare,
     equal,
     owned,
     same,
 )
-from training.data.coco_reader import FrameRecord, ReadingRules, frame_records
+from training.data.coco_reader import FrameRecord
 from training.data.coco_video import VideoIndex
 from training.data.dataset import NO_NOISE
-from training.data.labels import FrameLabels, LabelledFrame, Reals
-from training.presets import COCO_JOINTS, PRESETS
+from training.data.labels import FrameLabels, LabelledFrame
+from training.presets import PRESETS
 from training.targets import (
-    TargetRules,
     TargetSettings,
     build_prior_heatmap,
     build_targets,
@@ -62,7 +66,6 @@ ENTRIES = 'targets.json'
 FILE = 'targets.npz'
 IMAGES = 'targets_images.npz'
 PRIOR_CASE = 'predets'
-RULES = TargetRules.original()
 # Cells, pixels or metres; and the precision of float32 for what is large.
 TOLERANCE = {'absolute': 1e-5, 'relative': 1e-6}
 # Two grey levels: warps of OpenCV 4 and 5 differ by that much.
@@ -82,27 +85,6 @@ DETECTION_NAMES = {'bboxes': 'boxes', 'clses': 'classes', 'cts': 'centers'}
 UNFILLED = ('reg', 'wh', 'ltrb')
 # One box of one cell stands for an image without objects; all else of it is 0.
 NO_DETECTIONS = {'bboxes': [[0, 0, 1, 1]], 'scores': [1]}
-
-
-@dataclass(frozen=True)
-class Placing:
-    """How both frames of a sample come to the input.
-
-    Attributes:
-        record, previous: the frames; None where there is no previous one.
-        to_input, to_cells: affine maps of the current frame.
-        previous_to_input: that of the previous frame.
-        flipped: whether both are mirrored before.
-        enlargement: how much larger things are than without augmentation.
-    """
-
-    record: FrameRecord
-    previous: FrameRecord | None
-    to_input: Reals
-    to_cells: Reals
-    previous_to_input: Reals
-    flipped: bool
-    enlargement: float
 
 
 def required_files(vectors: Vectors) -> Sequence[str]:
@@ -138,78 +120,17 @@ def _sources(flavour: str, sample: Mapping[str, Any]) -> list[str]:
     return [f'{flavour}/src_image_{number}' for number in ids]
 
 
-def _records(flavour: str, entry: Mapping[str, Any]) -> list[FrameRecord]:
-    """The annotations of a flavour as we read them."""
-    rules = ReadingRules(
-        category_numbers={int(key): number for key, number in entry['cat_ids'].items()},
-        joint_names=COCO_JOINTS if 'hps' in entry['heads'] else (),
-        lenient=True,
-    )
-    names = [str(number) for number in range(entry['num_classes'])]
-    return frame_records(entry['annotations_coco_json'], flavour, Path(), names, rules)
-
-
-def _settings(entry: Mapping[str, Any]) -> TargetSettings:
-    height, width = entry['input_hw']
-    return TargetSettings(
-        height,
-        width,
-        entry['num_classes'],
-        stride=entry['down_ratio'],
-        prior_heatmap_stride=1,
-        max_objects=entry['max_objs'],
-        heads=tuple(entry['heads']),
-        joint_count=entry['num_joints'],
-        rules=RULES,
-    )
-
-
-def _placing(
-    records: Sequence[FrameRecord], entry: Mapping[str, Any], sample: Mapping[str, Any]
-) -> Placing:
-    """What the recorded numbers of a sample say."""
-    by_id = {record.image_id: record for record in records}
-    record, previous = by_id[sample['image_id']], by_id.get(sample['pre_image_id'])
-    input_size = tuple(entry['input_hw'])
-    if 'forced' not in sample:
-        placement = fixed_placement(_size(record), input_size)
-        stride = entry['down_ratio']
-        maps = placement.matrix(), placement.matrix(stride), placement.matrix()
-        return Placing(record, previous, *maps, bool(sample['flipped']), 1.0)
-    current = sample['forced']['cur']
-    width = sample['s_before_aug'] * current['aug_s']
-    sizes = (input_size[::-1], entry['output_hw'][::-1])
-    to_input, to_cells = (
-        affine_matrix(current['c'], width, sample['rot_deg'], size) for size in sizes
-    )
-    previous_to_input = to_input
-    if not sample['same_aug_pre'] or previous is record:
-        other = sample['forced']['pre']
-        previous_to_input = affine_matrix(
-            other['c'], width * other['aug_s'], sample['rot_deg'], sizes[0]
-        )
-    return Placing(
-        record,
-        previous,
-        to_input,
-        to_cells,
-        previous_to_input,
-        bool(sample['flipped']),
-        1 / current['aug_s'],
-    )
-
-
 def _sample(
     vectors: Vectors, flavour: str, entry: Mapping[str, Any], name: str, sample: Mapping[str, Any]
 ) -> Iterator[Comparison]:
     """Targets of one sample, and for validation how it was chosen and what debugging shows."""
     expected = vectors.arrays(FILE).under(f'{flavour}/{name}')
-    records, settings = _records(flavour, entry), _settings(entry)
-    placing = _placing(records, entry, sample)
-    current = _turned(placing.record, placing).zoomed(placing.enlargement)
+    records, settings = read_records(flavour, entry), target_settings(entry)
+    placing = place_frames(records, entry, sample)
+    current = turned_labels(placing.record, placing).zoomed(placing.enlargement)
     previous = FrameLabels.from_rows()
     if placing.previous is not None:
-        labels = _turned(placing.previous, placing)
+        labels = turned_labels(placing.previous, placing)
         previous = labels.warped(placing.previous_to_input, hulls=RULES.previous_hulls)
     targets = build_targets(current, previous, settings, to_cells=placing.to_cells)
     detections = {
@@ -230,12 +151,6 @@ def _sample(
         yield _matches(key, targets[NAMES.get(key, key)], value)
 
 
-def _turned(record: FrameRecord, placing: Placing) -> FrameLabels:
-    if not placing.flipped:
-        return record.labels
-    return record.labels.flipped(_size(record)[1], pixel_middle=RULES.pixel_middle)
-
-
 def _choice(
     records: Sequence[FrameRecord], placing: Placing, sample: Mapping[str, Any]
 ) -> Iterator[Comparison]:
@@ -244,7 +159,7 @@ def _choice(
     if placing.previous is not None:
         ours = records[VideoIndex(records).previous(index)].image_id
         yield same('pre_image_id', ours, sample['pre_image_id'])
-    placement = fixed_placement(_size(placing.record), (32, 32))
+    placement = fixed_placement(image_size(placing.record), (32, 32))
     yield equal('c', placement.center, sample['c'])
     yield equal('s', placement.window[0], sample['s'])
 
@@ -252,13 +167,7 @@ def _choice(
 def _camera_matrix(record: FrameRecord) -> NDArray[Any]:
     if record.camera_matrix is not None:
         return record.camera_matrix
-    return default_camera_matrix(_size(record))
-
-
-def _size(record: FrameRecord) -> tuple[int, int]:
-    if record.size is None:
-        raise NotRecorded(f'height and width of image {record.image_id}')
-    return record.size
+    return default_camera_matrix(image_size(record))
 
 
 def _detections(
@@ -281,8 +190,8 @@ def _prior(
 ) -> Iterator[Comparison]:
     """The prior heatmap of one frame in itself, and what it is drawn from."""
     expected = vectors.arrays(FILE).under(f'{flavour}/{PRIOR_CASE}{index}')
-    settings, record = _settings(entry), _records(flavour, entry)[index]
-    placement = fixed_placement(_size(record), tuple(entry['input_hw']))
+    settings, record = target_settings(entry), read_records(flavour, entry)[index]
+    placement = fixed_placement(image_size(record), tuple(entry['input_hw']))
     labels = record.labels.warped(placement.matrix(), hulls=RULES.previous_hulls)
     objects = prior_objects(labels, settings)
     found = {
@@ -304,7 +213,7 @@ def _images(
 ) -> Iterator[Comparison]:
     """Both images of a sample, as the network sees them."""
     arrays, sample = vectors.arrays(IMAGES), entry['cases'][name]
-    placing = _placing(_records(flavour, entry), entry, sample)
+    placing = place_frames(read_records(flavour, entry), entry, sample)
     size, preset = tuple(entry['input_hw']), PRESETS['mot']
     mean, std = (tuple(255 * np.array(values)) for values in (preset.mean, preset.std))
     for key, number, matrix in (
