@@ -54,7 +54,12 @@ def model_spec(config: TrainConfig) -> ModelSpec:
 
 def start_network(config: TrainConfig, spec: ModelSpec) -> MobileNetV3CenterTrack:
     """The published detector, grown into the tracker that `spec` describes."""
-    network = grow_tracker(load_mb3_centernet(Path(config.start)), spec.heads)
+    network = grow_tracker(
+        load_mb3_centernet(Path(config.start)),
+        spec.heads,
+        previous_image=spec.previous_image,
+        prior_heatmap=spec.prior_heatmap,
+    )
     if spec.decode.edges == 'offsets':
         # Its edges are distances; as offsets those to the left and to the top are negative.
         with torch.no_grad():

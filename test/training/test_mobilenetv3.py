@@ -80,6 +80,21 @@ def test_missing_inputs_stand_for_the_first_frame():
     assert (alone['tracking'] - moved['tracking']).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize('previous_image', [False, True])
+@pytest.mark.parametrize('prior_heatmap', [False, True])
+def test_tracker_grows_with_the_inputs_it_has(previous_image, prior_heatmap):
+    torch.manual_seed(0)
+    detector = MobileNetV3CenterTrack({'hm': 2, 'ltrb': 4}).eval()
+    inputs = {'previous_image': previous_image, 'prior_heatmap': prior_heatmap}
+    heads = {'hm': 2, 'ltrb': 4, 'tracking': 2}
+    tracker = grow_tracker(detector, heads, **inputs).eval()
+    assert (tracker.motion.previous_stem is not None) == previous_image
+    assert (tracker.motion.prior_stem is not None) == prior_heatmap
+    image = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        torch.testing.assert_close(tracker(image)['hm'], detector(image)['hm'])
+
+
 def test_upsampling_samples_at_half_steps():
     x = torch.tensor([[[[0.0, 1.0], [2.0, 4.0]]]])
     expected = [[0, 0.5, 1, 1], [1, 1.75, 2.5, 2.5], [2, 3, 4, 4], [2, 3, 4, 4]]

@@ -53,12 +53,13 @@ SHALLOW = {
     'ResNetNetwork': {'blocks': (1, 1, 1, 1)},
     'HourglassNetwork': {'blocks': (1, 1, 1, 1, 1, 1)},
 }
-# Previous image, prior heatmap, second size.
-SHALLOW_EXPORTS = [
-    (True, True, True),
-    (True, False, False),
-    (False, True, True),
-    (False, False, False),
+# Previous image, prior heatmap, second size; all inputs at the first size are exported at full
+# depth.
+EXPORTS = [
+    (*inputs, second_size)
+    for inputs in INPUTS
+    for second_size in (False, True)
+    if second_size or inputs != (True, True)
 ]
 
 
@@ -206,7 +207,7 @@ def distinct_shallow_names():
     return names.values()
 
 
-@pytest.mark.parametrize(('previous_image', 'prior_heatmap', 'second_size'), SHALLOW_EXPORTS)
+@pytest.mark.parametrize(('previous_image', 'prior_heatmap', 'second_size'), EXPORTS)
 @pytest.mark.parametrize('name', distinct_shallow_names())
 def test_onnx_equals_pytorch(name, previous_image, prior_heatmap, second_size, tmp_path):
     options = SHALLOW.get(ARCHITECTURES[name].network.__name__, {})
