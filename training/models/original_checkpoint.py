@@ -7,6 +7,7 @@ have no influence on the result (`without_effect`).
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -55,9 +56,16 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds no state dict.
+        ValueError: it holds no state dict, or other things than tensors and numbers, which would
+            run code when they are read.
     """
-    document = torch.load(path, map_location='cpu', weights_only=True)
+    try:
+        document = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f'{path}: expected a file of torch.save with tensors: {reason}'
+        ) from error
     state = document.get('state_dict', document) if isinstance(document, dict) else None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(

@@ -86,6 +86,14 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
         read_state_dict(tmp_path / 'model.pth')
 
 
+def test_a_file_that_cannot_be_read_is_explained(tmp_path):
+    (tmp_path / 'model.pth').write_bytes(b'not a checkpoint at all')
+    with pytest.raises(ValueError, match=r'expected a file of torch\.save with tensors'):
+        read_state_dict(tmp_path / 'model.pth')
+    with pytest.raises(FileNotFoundError):
+        read_state_dict(tmp_path / 'absent.pth')
+
+
 def test_nothing_is_filled_silently():
     network = _tiny()
     before = {name: value.clone() for name, value in network.state_dict().items()}
