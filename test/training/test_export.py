@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from centertrack_ros.engines.onnxruntime import OnnxRuntimeEngine
+from centertrack_ros.factory import build_pipeline
 from centertrack_ros.model_spec import ModelSpec
+from centertrack_ros.settings import Settings
 from training import export
 from training.checkpoint import Checkpoint
 from training.export import TOLERANCE, TorchEngine, compare, export_onnx, read_frames
@@ -65,6 +68,36 @@ def test_onnx_equals_pytorch(checkpoint, tmp_path):
     assert np.abs(engine.run(other, image, empty).boxes - base.boxes).max() > 1e-3
     assert np.abs(engine.run(image, other, empty).tracking - base.tracking).max() > 1e-3
     assert np.abs(engine.run(image, image, full).tracking - base.tracking).max() > 1e-5
+
+
+def test_a_detector_is_tracked_too(checkpoint, tmp_path):
+    """A model with neither a previous image, nor a prior heatmap, nor offsets."""
+    spec = replace(
+        Checkpoint.load(checkpoint).spec,
+        heads={'hm': 2, 'ltrb': 4},
+        previous_image=False,
+        prior_heatmap=False,
+    )
+    torch.manual_seed(0)
+    graph = TrackerGraph(build_network(spec).eval(), spec)
+    assert (graph.inputs, graph.outputs) == (('image',), ('scores', 'classes', 'cells', 'boxes'))
+    export_onnx(graph, spec, tmp_path / 'tiny.onnx')
+    spec.save(tmp_path / 'tiny.json')
+    # Random weights: every score is near 0.01.
+    settings = Settings(
+        model=str(tmp_path / 'tiny.onnx'),
+        engine='onnxruntime',
+        device='cpu',
+        detection_threshold=0.0,
+        track_threshold=0.0,
+        birth_threshold=0.0,
+    )
+    pipeline = build_pipeline(settings)
+    for index, frame in enumerate(read_frames(CLIP, 2)):
+        result = pipeline.step(frame, index / 10)
+    assert len(result.detections) == spec.max_candidates
+    assert not result.detections.offsets.any()
+    assert len(result.tracks) >= spec.max_candidates
 
 
 def test_command_writes_model_and_spec(checkpoint, tmp_path, monkeypatch, capsys):
