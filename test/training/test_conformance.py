@@ -117,6 +117,12 @@ def test_missing_array_and_missing_file(folder):
     assert (result.file, result.status) == ('sums.npz', 'missing')
 
 
+def test_the_list_of_arrays_and_notes_are_no_vectors(folder):
+    (folder / 'arrays.json').unlink()
+    (folder / 'LICENSE.txt').write_text('')
+    assert [result.status for result in _run(folder, _adapter())] == ['passed']
+
+
 def test_unknown_array_and_unknown_file(folder):
     (folder / 'others.json').write_text('{}')
     results = _run(folder, _adapter(arrays=('one/in',)))

@@ -14,7 +14,6 @@ names and go through `training.models.original_checkpoint`, as a user's checkpoi
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,28 +26,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.conformance.vectors import Case, Comparison, Vectors, compare, equal, same
-from training.models import ARCHITECTURES
+from training.models import ARCHITECTURES, Architecture
 from training.models.network import CenterTrackNetwork
 from training.models.original_checkpoint import load_checkpoint
 
 FOLDER = 'networks'
-# Name of the recorded network -> architecture and options beside heads and inputs.
+# Name of the recorded network, as a regular expression -> architecture and options beside heads
+# and inputs.
 NETWORKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ('c[tn]_dla34_dcn_*', 'dla34', {}),
-    ('ct_dla34_conv_*', 'dla34_plain', {}),
-    ('ct_dla34_gcn_*', 'dla34_gcn', {}),
-    ('ct_generic_dla34_dlaup_*', 'dla34', {}),
-    ('cn_dla34_*', 'dla34', {}),
-    ('ci_dla34_*', 'dla34', {'head_style': 'condinst'}),
-    ('c[tn]_dlav0_34_*', 'dlav0_34', {}),
-    ('c[tn]_resdcn18_*', 'resnet18_deformable', {}),
-    ('sp_resdcn18', 'resnet18_deformable', {}),
-    ('cn_res18_*', 'resnet18', {}),
-    ('cn_hourglass104_*', 'hourglass104', {}),
-    ('sp_large_hourglass', 'hourglass104', {}),
-    ('sp_small_hourglass', 'hourglass52', {}),
-    ('ct_generic_mobilenet_dlaup_*', 'mobilenetv2', {}),
-    ('ct_generic_mobilenet_msraup_*', 'mobilenetv2_deconvolution', {}),
+    (r'ct_dla34_conv_.*', 'dla34_plain', {}),
+    (r'ct_dla34_gcn_.*', 'dla34_gcn', {}),
+    (r'c[tn]_(generic_)?dla34_.*', 'dla34', {}),
+    (r'ci_dla34_.*', 'dla34', {'head_style': 'condinst'}),
+    (r'c[tn]_dlav0_34_.*', 'dlav0_34', {}),
+    (r'(?:ct|cn|sp)_resdcn(\d+)(?:_.*)?', r'resnet\1_deformable', {}),
+    (r'cn_res(\d+)_.*', r'resnet\1', {}),
+    (r'cn_hourglass104_.*|sp_large_hourglass', 'hourglass104', {}),
+    (r'sp_small_hourglass', 'hourglass52', {}),
+    (r'ct_generic_mobilenet_dlaup_.*', 'mobilenetv2', {}),
+    (r'ct_generic_mobilenet_msraup_.*', 'mobilenetv2_deconvolution', {}),
 )
 # simple-CenterNet returns a list instead of a dictionary, and only its last stack.
 _SIMPLE_HEADS = {'0': 'hm', '1': 'reg', '2': 'wh'}
@@ -129,22 +125,25 @@ def build(name: str, info: dict[str, Any], heads: dict[str, int]) -> CenterTrack
     Raises:
         ValueError: nothing here corresponds to `name`.
     """
-    architecture, options = next(
-        (entry[1:] for entry in NETWORKS if fnmatch.fnmatchcase(name, entry[0])), ('', {})
-    )
-    if not architecture:
-        raise ValueError(f'no architecture here corresponds to {name!r}')
+    entry, options = _architecture(name)
     hidden = (info['head_conv'] or {}).get('hm')
     if hidden:
         options = {**options, 'head_channels': hidden[0], 'head_layers': len(hidden)}
     tracks = info['input_kind'] == 'pre'
-    entry = ARCHITECTURES[architecture]
     return entry.network(
         heads=heads,
         previous_image=tracks,
         prior_heatmap=tracks,
         **{**entry.variant, **options},
     )
+
+
+def _architecture(name: str) -> tuple[Architecture, dict[str, Any]]:
+    for pattern, architecture, options in NETWORKS:
+        match = re.fullmatch(pattern, name)
+        if match is not None:
+            return ARCHITECTURES[match.expand(architecture)], options
+    raise ValueError(f'no architecture here corresponds to {name!r}')
 
 
 def _names(vectors: Vectors) -> list[str]:

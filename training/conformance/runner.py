@@ -131,9 +131,9 @@ def _cases(adapter: Adapter, vectors: Vectors) -> list[Case]:
 
 
 def _not_recorded(vectors: Vectors, files: set[str]) -> list[Result]:
-    """Arrays that the folder's own list names and its files do not hold."""
+    """Arrays that the folder's own list, if it has one, names and its files do not hold."""
     if not (vectors.folder / MANIFEST).is_file():
-        return [Result(MANIFEST, '*', 'missing', math.inf, math.inf, 'no such file')]
+        return []
     results = []
     for file, arrays in vectors.document(MANIFEST).items():
         # A missing file is reported as such, not array by array.

@@ -71,10 +71,10 @@ class Vectors:
         return json.loads((self.folder / file).read_text(encoding='utf-8'))
 
     def files(self) -> list[str]:
-        """All files, relative to the folder, but for what describes the others."""
-        paths = sorted(path for path in self.folder.rglob('*') if path.is_file())
-        names = [path.relative_to(self.folder).as_posix() for path in paths]
-        return [name for name in names if name not in (MANIFEST, 'README.md')]
+        """All files of arrays and entries, relative to the folder."""
+        paths = [path for path in self.folder.rglob('*') if path.suffix in ('.npz', '.json')]
+        names = sorted(path.relative_to(self.folder).as_posix() for path in paths)
+        return [name for name in names if name != MANIFEST]
 
 
 @dataclass(frozen=True)
