@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from centertrack_ros.model_spec import ModelSpec, Thresholds
 from centertrack_ros.replay.summary import environment
 from training.export import export_onnx
 from training.models import ARCHITECTURES, build_network
+from training.models.deformable import ExportForm, set_deformable_export
 from training.models.graph import TrackerGraph
 
 DEFAULT_NETWORKS = ['mobilenetv3', 'mobilenetv4_small', 'resnet18']
@@ -57,11 +59,15 @@ def spec_of(architecture: str, height: int, width: int) -> ModelSpec:
     )
 
 
-def make_engine(spec: ModelSpec, folder: Path, threads: int) -> OnnxRuntimeEngine:
+def make_engine(
+    spec: ModelSpec, folder: Path, threads: int, deformable: ExportForm
+) -> OnnxRuntimeEngine:
     """Export the network of `spec` with random weights and load it."""
     torch.manual_seed(0)
     path = folder / f'{spec.name}.onnx'
-    export_onnx(TrackerGraph(build_network(spec).eval(), spec), spec, path)
+    network = build_network(spec).eval()
+    set_deformable_export(network, deformable)
+    export_onnx(TrackerGraph(network, spec), spec, path)
     return OnnxRuntimeEngine(path, spec, device='cpu', threads=threads)
 
 
@@ -95,6 +101,12 @@ def main() -> int:
     parser.add_argument('--width', type=int, default=576)
     parser.add_argument('--turns', type=int, default=6)
     parser.add_argument('--threads', type=int, default=0, help='0: one per core')
+    parser.add_argument(
+        '--deformable',
+        choices=get_args(ExportForm),
+        default='grid_sample',
+        help='operator of deformable convolutions',
+    )
     arguments = parser.parse_args()
     try:
         specs = {n: spec_of(n, arguments.height, arguments.width) for n in arguments.architectures}
@@ -102,7 +114,7 @@ def main() -> int:
         parser.error(str(error))
     with tempfile.TemporaryDirectory() as folder:
         engines = {
-            name: make_engine(spec, Path(folder), arguments.threads)
+            name: make_engine(spec, Path(folder), arguments.threads, arguments.deformable)
             for name, spec in specs.items()
         }
         times = measure(engines, specs, arguments.turns)
