@@ -141,6 +141,10 @@ class ModelSpec:
                 raise ValueError(f'{name}: expected a positive multiple of 32, received {value}')
         if not self.classes:
             raise ValueError('classes: expected at least one class name, received none')
+        if self.box not in self.heads:
+            raise ValueError(
+                f'box: expected one of the heads {sorted(self.heads)}, received {self.box!r}'
+            )
         for name in ('channel_mean', 'channel_std'):
             if len(getattr(self, name)) != 3:
                 raise ValueError(

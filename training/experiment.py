@@ -53,7 +53,15 @@ def model_spec(config: TrainConfig) -> ModelSpec:
 
 
 def start_network(config: TrainConfig, spec: ModelSpec) -> MobileNetV3CenterTrack:
-    """The published detector, grown into the tracker that `spec` describes."""
+    """The published detector, grown into the tracker that `spec` describes.
+
+    Raises:
+        ValueError: `spec` is of another architecture than the detector.
+    """
+    if spec.architecture != 'mobilenetv3':
+        raise ValueError(
+            f'architecture: training starts from a mobilenetv3, received {spec.architecture!r}'
+        )
     network = grow_tracker(
         load_mb3_centernet(Path(config.start)),
         spec.heads,

@@ -83,7 +83,8 @@ def imported_spec(
     """The ModelSpec under which the weights give what they gave in the original program.
 
     Raises:
-        ValueError: unknown architecture, or a checkpoint without heads.
+        ValueError: unknown architecture, or a checkpoint without heads of classes and boxes, or
+            with other joints than the preset's.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(
@@ -91,11 +92,8 @@ def imported_spec(
         )
     network_class = ARCHITECTURES[architecture].network
     heads = found_heads(network_class, state)
-    if 'hm' not in heads:
-        raise ValueError(
-            f'the checkpoint has no head hm under the names that {architecture} has in the '
-            f'originals; found heads {sorted(heads)}'
-        )
+    box = _box_head(heads, architecture)
+    joints = _joint_names(heads, preset)
     ours = [our_name(network_class, key) for key in state]
     rules = original_rules(joint_rule)
     return ModelSpec(
@@ -108,12 +106,12 @@ def imported_spec(
         max_candidates=_CANDIDATES,
         classes=preset.classes,
         heads=heads,
-        box=[head for head in _BOX_HEADS if head in heads][-1],
+        box=box,
         radius_rule=rules.radius_rule,
         prior_heatmap_stride=network_class.prior_heatmap_stride,
         thresholds=preset.thresholds,
         licence=licence,
-        joints=preset.joints if 'hps' in heads else (),
+        joints=joints,
         previous_image=any('stems.previous_image.' in key for key in ours),
         prior_heatmap=any('stems.prior_heatmap.' in key for key in ours),
         channel_mean=_grey_levels(preset.mean),
@@ -155,6 +153,27 @@ def import_checkpoint(
     return checkpoint, report
 
 
+def _box_head(heads: Mapping[str, int], architecture: str) -> BoxKind:
+    boxes = [head for head in _BOX_HEADS if head in heads]
+    if 'hm' not in heads or not boxes:
+        raise ValueError(
+            f'the checkpoint has not both hm and one of {_BOX_HEADS} under the names that '
+            f'{architecture} has in the originals; found heads {sorted(heads)}'
+        )
+    return boxes[-1]
+
+
+def _joint_names(heads: Mapping[str, int], preset: Preset) -> tuple[str, ...]:
+    if 'hps' not in heads:
+        return ()
+    if heads['hps'] != 2 * len(preset.joints):
+        raise ValueError(
+            f'the checkpoint has {heads["hps"] // 2} joints, the preset names '
+            f'{len(preset.joints)}; choose the preset or the --joints that it was trained with'
+        )
+    return preset.joints
+
+
 def _grey_levels(values: tuple[float, float, float]) -> tuple[float, float, float]:
     blue, green, red = (255 * value for value in values)
     return blue, green, red
@@ -179,19 +198,21 @@ def _parser() -> argparse.ArgumentParser:
         prog='python -m training.import_checkpoint', description=__doc__
     )
     parser.add_argument('original', type=Path, metavar='original.pth')
-    parser.add_argument('--architecture', required=True, choices=sorted(ARCHITECTURES))
+    known = sorted(name for name, entry in ARCHITECTURES.items() if entry.network.original_names)
+    parser.add_argument('--architecture', required=True, choices=known)
     parser.add_argument(
         '--preset', required=True, choices=sorted(PRESETS), help='data set of the training'
     )
     parser.add_argument('--output', type=Path, required=True, metavar='model.pt')
     parser.add_argument('--name', help='of the model (default: that of the output file)')
     parser.add_argument('--classes', nargs='+', metavar='NAME', help="instead of the preset's")
+    parser.add_argument('--joints', nargs='+', metavar='NAME', help="instead of the preset's")
     parser.add_argument('--input-size', type=_size, metavar='HxW', help="instead of the preset's")
     parser.add_argument(
         '--joint-rule',
         choices=get_args(JointRule),
         default='centertrack',
-        help='program that the pose model comes from (default: %(default)s)',
+        help='program whose rules for joints and for negative sizes count (default: %(default)s)',
     )
     parser.add_argument(
         '--option',
@@ -210,8 +231,8 @@ def _parser() -> argparse.ArgumentParser:
         '--initialise',
         nargs='+',
         default=[],
-        choices=get_args(NewPart),
-        help='parts that may start anew: inputs, heads, classes',
+        choices=['classes'],
+        help='what may start anew: the last layer of hm, for other classes',
     )
     parser.add_argument('--licence', default='not stated', help='of the weights')
     return parser
@@ -223,6 +244,8 @@ def main() -> int:
     preset = PRESETS[arguments.preset]
     if arguments.classes:
         preset = replace(preset, classes=tuple(arguments.classes))
+    if arguments.joints:
+        preset = replace(preset, joints=tuple(arguments.joints))
     if arguments.input_size:
         preset = replace(
             preset, input_height=arguments.input_size[0], input_width=arguments.input_size[1]
@@ -245,7 +268,7 @@ def main() -> int:
         if arguments.tracker:
             spec, parts = with_tracking(spec), [*parts, 'inputs', 'heads']
         checkpoint, report = import_checkpoint(state, spec, parts)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f'training.import_checkpoint: {error}', file=sys.stderr)
         return 2
     print(report)

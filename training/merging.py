@@ -33,8 +33,9 @@ def rows_by_class(
     places = detections.boxes / np.float32(scale)
     columns = [places, detections.scores[:, None]]
     if detections.keypoints is not None:
-        joints = detections.keypoints[..., :2].reshape(len(detections), -1)
-        columns.append(joints / np.float32(scale))
+        joints = detections.keypoints[..., :2]
+        # Not -1, which has no meaning where nothing was detected.
+        columns.append(joints.reshape(len(joints), 2 * joints.shape[1]) / np.float32(scale))
     rows = np.concatenate(columns, axis=1)
     return [rows[detections.classes == index] for index in range(class_count)]
 

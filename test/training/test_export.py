@@ -12,7 +12,7 @@ import torch
 
 from centertrack_ros.engines.onnxruntime import OnnxRuntimeEngine
 from centertrack_ros.factory import build_pipeline
-from centertrack_ros.model_spec import ModelSpec
+from centertrack_ros.model_spec import ModelSpec, Thresholds
 from centertrack_ros.settings import Settings
 from training import export
 from training.checkpoint import Checkpoint
@@ -53,11 +53,13 @@ def checkpoint(tmp_path_factory):
 
 def test_onnx_equals_pytorch(checkpoint, tmp_path):
     loaded = Checkpoint.load(checkpoint)
-    graph = TrackerGraph(loaded.network(), loaded.spec)
-    export_onnx(graph, loaded.spec, tmp_path / 'tiny.onnx')
-    engine = OnnxRuntimeEngine(tmp_path / 'tiny.onnx', loaded.spec, device='cpu', threads=1)
+    # Random weights: every score is near 0.01.
+    spec = replace(loaded.spec, thresholds=Thresholds(0.0, 0.0, 0.0, 0.0))
+    graph = TrackerGraph(loaded.network(), spec)
+    export_onnx(graph, spec, tmp_path / 'tiny.onnx')
+    engine = OnnxRuntimeEngine(tmp_path / 'tiny.onnx', spec, device='cpu', threads=1)
     reference = TorchEngine(graph)
-    worst = compare(reference, engine, loaded.spec, read_frames(CLIP, 4))
+    worst = compare(reference, engine, spec, read_frames(CLIP, 4))
     for name, difference in worst.items():
         assert difference <= TOLERANCE, name
     # Every input reaches the outputs.
@@ -68,6 +70,15 @@ def test_onnx_equals_pytorch(checkpoint, tmp_path):
     assert np.abs(engine.run(other, image, empty).boxes - base.boxes).max() > 1e-3
     assert np.abs(engine.run(image, other, empty).tracking - base.tracking).max() > 1e-3
     assert np.abs(engine.run(image, image, full).tracking - base.tracking).max() > 1e-5
+
+
+def test_the_best_row_is_compared_where_nothing_is_detected(checkpoint):
+    loaded = Checkpoint.load(checkpoint)
+    torch.manual_seed(1)
+    first, second = loaded.network(), build_network(loaded.spec).eval()
+    engines = [TorchEngine(TrackerGraph(network, loaded.spec)) for network in (first, second)]
+    worst = compare(*engines, loaded.spec, read_frames(CLIP, 1))
+    assert worst['boxes'] > TOLERANCE
 
 
 def test_a_detector_is_tracked_too(checkpoint, tmp_path):

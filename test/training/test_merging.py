@@ -31,6 +31,14 @@ def test_rows_with_joints():
     np.testing.assert_allclose(rows[0], [[2, 2, 4, 4, 0.8, 0.5, 1, 1.5, 2]])
 
 
+def test_rows_where_nothing_was_detected():
+    keypoints = np.zeros((3, 4, 3), np.float32)
+    for optional, columns in (({}, 5), ({'keypoints': keypoints}, 13)):
+        rows = rows_by_class(_detections(**optional)[:0], 2)
+        assert [array.shape for array in rows] == [(0, columns)] * 2
+        assert [array.shape for array in merge_scales([rows, rows])] == [(0, columns)] * 2
+
+
 def _row(left, score):
     return [left, 0, left + 9, 9, score]
 

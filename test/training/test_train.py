@@ -147,6 +147,13 @@ def test_losses_of_heads_that_the_network_lacks(shared_folder, tmp_path):
         train.Trainer(_config(shared_folder, tmp_path, 'losses.wh=0.1'))
 
 
+def test_another_architecture_than_the_start_is_refused(shared_folder, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"starts from a mobilenetv3, received 'mobilenetv4_small'"
+    ):
+        train.Trainer(_config(shared_folder, tmp_path, 'architecture=mobilenetv4_small'))
+
+
 def test_one_switch_gives_the_rules_of_the_original(shared_folder, tmp_path):
     config = _config(shared_folder, tmp_path, 'compat=true', 'losses={tracking: 1, ltrb: 1}',
                      'pretrained_factor=0.1')  # fmt: skip

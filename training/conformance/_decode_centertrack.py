@@ -176,7 +176,9 @@ def _item_arrays(detections: Detections, calibration: NDArray[np.float32]) -> di
         'velocity': detections.velocity,
     }
     if detections.keypoints is not None:
-        arrays['hps'] = detections.keypoints[..., :2].reshape(len(detections), -1)
+        places = detections.keypoints[..., :2]
+        # Without a detection there is nothing to infer the number of columns from.
+        arrays['hps'] = places.reshape(len(places), 2 * places.shape[1])
     if detections.depth is not None:
         boxes = lift_detections(detections, calibration)
         arrays |= {

@@ -50,7 +50,6 @@ ORIGINAL_NAMES: tuple[tuple[str, str], ...] = (
     (rf'^({_HEAD_NAMES})\.(\d+)\.0\.conv\.', r'\1.\2.0.'),
     (rf'^({_HEAD_NAMES})\.(\d+)\.1\.', r'\1.\2.2.'),
 )
-WITHOUT_EFFECT: tuple[tuple[str, str], ...] = ()
 
 
 class Hourglass(nn.Module):
@@ -97,7 +96,6 @@ class HourglassNetwork(CenterTrackNetwork):
     """Images and prior heatmap in, one map per head and stack out, at stride 4."""
 
     original_names = ORIGINAL_NAMES
-    without_effect = WITHOUT_EFFECT
 
     def __init__(
         self,

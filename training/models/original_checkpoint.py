@@ -162,7 +162,7 @@ def _check_shapes(
         expected, received = tuple(wanted[name].shape), tuple(value.shape)
         if expected == received:
             continue
-        is_class_layer = name.startswith('heads.hm.') and expected[1:] == received[1:]
+        is_class_layer = _is_class_layer(name, wanted) and expected[1:] == received[1:]
         if is_class_layer and 'classes' in initialise:
             missing[name] = f'{received[0]} classes in the checkpoint, {expected[0]} here'
         elif is_class_layer:
@@ -174,6 +174,16 @@ def _check_shapes(
         else:
             raise ValueError(f'{name}: expected shape {expected}, the checkpoint has {received}')
     return missing
+
+
+def _is_class_layer(name: str, wanted: Mapping[str, Tensor]) -> bool:
+    """Whether a tensor is of the last layer of a head `hm`, which has a channel per class."""
+    if not name.startswith('heads.hm.'):
+        return False
+    layer = name.rpartition('.')[0]
+    head = layer.rpartition('.')[0] + '.'
+    last = [other for other in wanted if other.startswith(head)][-1]
+    return last.rpartition('.')[0] == layer
 
 
 def _may_be_new(name: str, values: Mapping[str, Tensor], initialise: Collection[NewPart]) -> bool:

@@ -114,6 +114,14 @@ def test_another_shape_names_both():
         load_checkpoint(_tiny(), state)
 
 
+def test_another_width_of_the_heads_is_no_number_of_classes():
+    state = _original()
+    state['hm.0.weight'] = torch.zeros(9, 4, 3, 3)
+    for initialise in ([], ['classes']):
+        with pytest.raises(ValueError, match=r'heads.hm.0.weight: expected shape \(6, 4, 3, 3\)'):
+            load_checkpoint(_tiny(), state, initialise=initialise)
+
+
 def test_another_number_of_classes_names_both_and_the_option():
     with pytest.raises(ValueError, match=r'has 5 classes, the model 2.*initialise classes'):
         load_checkpoint(_tiny(2), _original(5))
