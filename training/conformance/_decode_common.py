@@ -17,13 +17,12 @@ from centertrack_ros.engines.base import candidates_from_outputs
 from centertrack_ros.model_spec import AmodalReference
 from centertrack_ros.preprocessing import centertrack_transform
 from training.conformance.vectors import Comparison, NotRecorded, Vectors, compare
+from training.models.original_checkpoint import HEAD_ALIASES
 
 ARRAYS = 'decode.npz'
 DOCUMENT = 'decode.json'
 # Names of the original -> heads of `training.heads`.
-HEAD_NAMES = {
-    'heat': 'hm', 'hmap': 'hm', 'kps': 'hps', 'depth': 'dep', 'regs': 'reg', 'w_h_': 'wh'
-}  # fmt: skip
+HEAD_NAMES = {**HEAD_ALIASES, 'heat': 'hm', 'kps': 'hps', 'depth': 'dep'}
 LOGITS = '_logits'
 SCORE_TOLERANCE = 1e-6
 CELL_TOLERANCE = 1e-4

@@ -27,20 +27,18 @@ from torch import Tensor
 
 from training import losses
 from training.activations import SCORE_FLOOR, activate
-from training.conformance.vectors import Arrays, Case, Comparison, Vectors, compare, owned
+from training.conformance.vectors import (
+    BATCH_NAMES,
+    Arrays,
+    Case,
+    Comparison,
+    Vectors,
+    compare,
+    owned,
+)
 from training.models.layers import gather_cells
 
 FILE = 'losses.npz'
-# Names of CenterTrack's batches -> ours, where they differ.
-BATCH_NAMES = {
-    'ind': 'indices',
-    'cat': 'classes',
-    'hp_ind': 'joint_indices',
-    'joint': 'joint_classes',
-    'hm_hp_mask': 'joint_mask',
-    'rotbin': 'rot_bins',
-    'rotres': 'rot_residuals',
-}
 Recorded = Mapping[str, NDArray[Any]]
 
 

@@ -41,6 +41,7 @@ from training.conformance._target_frames import (
     turned_labels,
 )
 from training.conformance.vectors import (
+    BATCH_NAMES,
     Case,
     Comparison,
     Vectors,
@@ -71,15 +72,6 @@ TOLERANCE = {'absolute': 1e-5, 'relative': 1e-6}
 # Two grey levels: warps of OpenCV 4 and 5 differ by that much.
 PIXEL_TOLERANCE = 2 / 255 / min(PRESETS['mot'].std)
 
-NAMES = {
-    'ind': 'indices',
-    'cat': 'classes',
-    'hp_ind': 'joint_indices',
-    'joint': 'joint_classes',
-    'hm_hp_mask': 'joint_mask',
-    'rotbin': 'rot_bins',
-    'rotres': 'rot_residuals',
-}
 DETECTION_NAMES = {'bboxes': 'boxes', 'clses': 'classes', 'cts': 'centers'}
 # Lists that the debug mode makes and does not fill.
 UNFILLED = ('reg', 'wh', 'ltrb')
@@ -146,9 +138,9 @@ def _sample(
         raise ValueError(f'unknown kind of case {name}')
     if placing.previous is not None:
         targets['pre_hm'] = _prior_heatmap(previous, settings)
-    yield same('names', sorted(targets), sorted(NAMES.get(key, key) for key in expected))
+    yield same('names', sorted(targets), sorted(BATCH_NAMES.get(key, key) for key in expected))
     for key, value in expected.items():
-        yield _matches(key, targets[NAMES.get(key, key)], value)
+        yield _matches(key, targets[BATCH_NAMES.get(key, key)], value)
 
 
 def _choice(

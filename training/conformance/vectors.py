@@ -14,6 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 MANIFEST = 'arrays.json'
 
 
+# CenterTrack's names in a batch of targets -> ours, where they differ.
+BATCH_NAMES = {
+    'ind': 'indices',
+    'cat': 'classes',
+    'hp_ind': 'joint_indices',
+    'joint': 'joint_classes',
+    'hm_hp_mask': 'joint_mask',
+    'rotbin': 'rot_bins',
+    'rotres': 'rot_residuals',
+}
+
+
 class NotRecorded(Exception):
     """Something that a case needs is not in the folder."""
 
