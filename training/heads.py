@@ -7,7 +7,7 @@ Channels, weights and losses are CenterTrack's (`opts.py`, `trainer.py`); `conv_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,6 +90,41 @@ def mask_weight_count(features: int) -> int:
     Three layers with their biases: n features, x and y -> n -> n -> 1; 169 for n = 8.
     """
     return 2 * features * features + 5 * features + 1
+
+
+def head_channels(
+    names: Iterable[str], class_count: int, joint_count: int = 0, mask_features: int = 8
+) -> dict[str, int]:
+    """Channels of each head of a model; sizes are one pair for all classes.
+
+    Args:
+        names: of heads.
+        class_count: C.
+        joint_count: J, for heads of joints.
+        mask_features: channels of `seg_feat`.
+
+    Raises:
+        ValueError: an unknown head, or one of joints without joints.
+    """
+    counts = {
+        'size': 2,
+        'class': class_count,
+        'joint': joint_count,
+        'joint_xy': 2 * joint_count,
+    }
+    heads = {}
+    for name in names:
+        if name not in HEADS:
+            raise ValueError(f'heads: expected some of {sorted(HEADS)}, received {name!r}')
+        head = HEADS[name]
+        if name == 'seg_feat':
+            heads[name] = mask_features
+        elif head.per == 'mask_feature':
+            heads[name] = mask_weight_count(mask_features)
+        else:
+            heads[name] = head.channels or counts[head.per]
+    check_heads(heads)
+    return heads
 
 
 def check_heads(heads: Mapping[str, int]) -> None:

@@ -10,30 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from centertrack_ros.model_spec import Thresholds
-from training.classes import COCO_CLASSES
+from training.classes import (
+    COCO_CLASSES,
+    COCO_JOINTS,
+    KITTI_CLASSES,
+    NUSCENES_CLASSES,
+    VOC_CLASSES,
+)
 
 _COCO_MEAN = (0.40789654, 0.44719302, 0.47026115)
 _COCO_STD = (0.28863828, 0.27408164, 0.27809835)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-COCO_JOINTS = _words(
-    'nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow '
-    'right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle '
-    'right_ankle'
-)
-VOC_CLASSES = _words(
-    'aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike '
-    'person pottedplant sheep sofa train tvmonitor'
-)
-NUSCENES_CLASSES = _words(
-    'car truck bus trailer construction_vehicle pedestrian motorcycle bicycle traffic_cone barrier'
-)
 
 
 @dataclass(frozen=True)
@@ -68,9 +56,9 @@ PRESETS: dict[str, Preset] = {
     'coco': Preset(COCO_CLASSES, 512, 512),
     'coco_pose': Preset(('person',), 512, 512, joints=COCO_JOINTS),
     'crowdhuman': Preset(('person',), 512, 512),
-    'kitti_tracking': Preset(('pedestrian', 'car', 'cyclist'), 384, 1280, track=0.4, birth=0.4,
+    'kitti_tracking': Preset(KITTI_CLASSES, 384, 1280, track=0.4, birth=0.4,
                              prior=0.4),
-    'kitti_3d': Preset(('pedestrian', 'car', 'cyclist'), 384, 1280, mean=_IMAGENET_MEAN,
+    'kitti_3d': Preset(KITTI_CLASSES, 384, 1280, mean=_IMAGENET_MEAN,
                        std=_IMAGENET_STD),
     'mot': Preset(('person',), 544, 960, track=0.4, birth=0.4, prior=0.5),
     'nuscenes': Preset(NUSCENES_CLASSES, 448, 800, track=0.1, prior=0.1),

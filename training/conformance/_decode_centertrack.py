@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from centertrack_ros.datatypes import Candidates, Detections
 from centertrack_ros.lifting import lift_detections
 from centertrack_ros.model_spec import BoxKind, DecodeRules
+from training.classes import COCO_JOINTS
 from training.conformance._decode_common import (
     ARRAYS,
     CELL_TOLERANCE,
@@ -28,7 +29,6 @@ from training.models.decode import candidate_rows
 from training.models.flip import merge_flipped
 from training.models.joints import pose_scores
 from training.models.peaks import cell_positions, suppress_neighbours
-from training.presets import COCO_JOINTS
 
 RULES = DecodeRules(peaks='class', joints='centertrack', amodal_reference='box', edges='offsets')
 # Recorded name -> field of the rows that it equals.

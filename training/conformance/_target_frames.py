@@ -9,10 +9,10 @@ from typing import Any
 
 from centertrack_ros.affine import affine_matrix
 from centertrack_ros.preprocessing import fixed_placement
+from training.classes import COCO_JOINTS
 from training.conformance.vectors import NotRecorded
 from training.data.coco_reader import FrameRecord, ReadingRules, frame_records
 from training.data.labels import FrameLabels, Reals
-from training.presets import COCO_JOINTS
 from training.targets import TargetRules, TargetSettings
 
 RULES = TargetRules.original()
