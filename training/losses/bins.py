@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.losses.counts import Total, own
+
 
 def bin_rotation_loss(
     predicted: Tensor,
@@ -14,6 +16,7 @@ def bin_rotation_loss(
     mask: Tensor,
     *,
     average_padding: bool = False,
+    total: Total = own,
 ) -> Tensor:
     """Cross entropy of each bin, and smooth L1 of sine and cosine where the bin is active.
 
@@ -28,6 +31,7 @@ def bin_rotation_loss(
         residuals: (B, M, 2) angle - centre of the bin, radians.
         mask: (B, M) 1 where the angle is known.
         average_padding: the value of the original.
+        total: see `training.losses.counts`.
 
     Returns:
         Scalar.
@@ -41,14 +45,14 @@ def bin_rotation_loss(
         logits.flatten(0, 2), bins.flatten(), reduction='none'
     ).unflatten(0, bins.shape)
     counted = torch.ones_like(known) if average_padding else known
-    classification = _mean_per_bin(entropy, counted.expand_as(bins))
+    classification = _mean_per_bin(entropy, counted.expand_as(bins), total)
     waves = torch.where(active[..., None], waves, torch.zeros_like(waves))
     angles = torch.where(active, residuals, torch.zeros_like(residuals))
     wanted = torch.stack([angles.sin(), angles.cos()], dim=-1)
     differences = functional.smooth_l1_loss(waves, wanted, reduction='none').sum(dim=-1)
-    return (classification + _mean_per_bin(differences, active)).sum()
+    return (classification + _mean_per_bin(differences, active, total)).sum()
 
 
-def _mean_per_bin(values: Tensor, counted: Tensor) -> Tensor:
+def _mean_per_bin(values: Tensor, counted: Tensor, total: Total) -> Tensor:
     """Means (2,) of `values` (B, M, 2) where `counted`, 0 where nothing is."""
-    return (values * counted).sum((0, 1)) / counted.sum((0, 1)).clamp(min=1)
+    return (values * counted).sum((0, 1)) / total(counted.sum((0, 1))).clamp(min=1)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.activations import clamped_sigmoid
+from training.losses.counts import Total, own
 from training.models.layers import gather_cells
 
 
@@ -18,6 +19,7 @@ def focal_loss(
     mask: Tensor,
     *,
     score_floor: float = 0.0,
+    total: Total = own,
 ) -> Tensor:
     """CenterTrack's form (`FastFocalLoss`): positives are named, not found in the heatmap.
 
@@ -31,6 +33,7 @@ def focal_loss(
         mask: (B, M) 1 where the row is a positive.
         score_floor: scores are clamped to [floor, 1 - floor], which ends their gradient; the
             originals have 1e-4. At 0 the loss is exact for any logit.
+        total: see `training.losses.counts`.
 
     Returns:
         Scalar; the sum over cells divided by the number of positives, or by 1 where there is none.
@@ -40,7 +43,7 @@ def focal_loss(
     peaks = gather_cells(logits, indices).gather(2, classes[..., None]).squeeze(2)  # (B, M)
     score, log_score, _ = _log_scores(peaks, score_floor)
     positive = ((1 - score) ** 2 * log_score * mask).sum()
-    return -(positive + negative) / mask.sum().clamp(min=1)
+    return -(positive + negative) / total(mask.sum()).clamp(min=1)
 
 
 def peak_focal_loss(logits: Tensor, heatmap: Tensor, *, score_floor: float = 0.0) -> Tensor:

@@ -1,7 +1,8 @@
 """Losses of numbers per object, and of yes or no per object.
 
 All take rows (B, M, C) gathered at the objects, and a mask of elements (B, M, C) unless they say
-otherwise; what is masked may hold anything, even infinity.
+otherwise; what is masked may hold anything, even infinity. For `total` see
+`training.losses.counts`.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.losses.counts import Total, own
+
 # What the originals add to the number of elements; it makes an empty sum 0.
 COUNT_EPSILON = 1e-4
 # Added to the targets that `relative_l1_loss` divides by.
 TARGET_EPSILON = 1e-4
 
 
-def l1_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def l1_loss(predicted: Tensor, target: Tensor, mask: Tensor, *, total: Total = own) -> Tensor:
     """Sum of absolute differences over the number of elements (`RegWeightedL1Loss`).
 
     `RegL1Loss` of CenterNet is the same with one mask for all elements of an object.
     """
     difference = _selected(predicted, mask) - _selected(target, mask)
-    return (difference.abs() * mask).sum() / (mask.sum() + COUNT_EPSILON)
+    return (difference.abs() * mask).sum() / (total(mask.sum()) + COUNT_EPSILON)
 
 
 def smooth_l1_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -51,15 +54,15 @@ def mean_l1_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return (difference.abs() * mask).sum() / max(1, difference.numel())
 
 
-def binary_loss(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def binary_loss(logits: Tensor, target: Tensor, mask: Tensor, *, total: Total = own) -> Tensor:
     """Binary cross entropy over the number of elements (`WeightedBCELoss`)."""
     loss = functional.binary_cross_entropy_with_logits(
         _selected(logits, mask), _selected(target, mask), reduction='none'
     )
-    return (loss * mask).sum() / (mask.sum() + COUNT_EPSILON)
+    return (loss * mask).sum() / (total(mask.sum()) + COUNT_EPSILON)
 
 
-def giou_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def giou_loss(predicted: Tensor, target: Tensor, mask: Tensor, *, total: Total = own) -> Tensor:
     """1 - generalised IoU (Rezatofighi et al. 2019) of left, top, right, bottom distances.
 
     All boxes are measured from the same point, so the overlap is that of the smaller distances.
@@ -75,7 +78,7 @@ def giou_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     union = _area(predicted) + _area(target) - overlap
     hull = _area(torch.maximum(predicted, target)).clamp(min=1e-6)
     giou = overlap / union.clamp(min=1e-6) - (hull - union) / hull
-    return ((1 - giou) * mask).sum() / mask.sum().clamp(min=1)
+    return ((1 - giou) * mask).sum() / total(mask.sum()).clamp(min=1)
 
 
 def _selected(values: Tensor, mask: Tensor) -> Tensor:

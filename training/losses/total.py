@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from training.activations import SCORE_FLOOR, activate
+from training.distributed import ALONE, Processes
 from training.heads import HEADS
 from training.losses.bins import bin_rotation_loss
+from training.losses.counts import own
 from training.losses.focal import focal_loss
 from training.losses.masks import mask_loss
 from training.losses.regression import binary_loss, giou_loss, l1_loss
@@ -37,6 +39,9 @@ class TotalLoss(nn.Module):
             of `ltrb`; 0 leaves a loss out.
         original: the values of CenterTrack: scores clamped to [1e-4, 1 - 1e-4], and the loss of
             `rot` averaged over empty rows.
+        processes: those that share each batch in training mode: the means over them of losses
+            and gradients are those of the whole batch, and all have to call `forward` together.
+            In evaluation mode each process is on its own.
 
     Raises:
         ValueError: see `weights.loss_weights`.
@@ -48,10 +53,12 @@ class TotalLoss(nn.Module):
         weights: Mapping[str, float] | None = None,
         *,
         original: bool = False,
+        processes: Processes = ALONE,
     ) -> None:
         super().__init__()
         self.weights = loss_weights(heads, weights or {})
         self.original = original
+        self._processes = processes
 
     def forward(self, stacks: Sequence[Outputs], batch: Batch) -> dict[str, Tensor]:
         """Each loss without its weight, and their weighted sum as `total`; means of the stacks.
@@ -69,15 +76,24 @@ class TotalLoss(nn.Module):
         losses = {
             name: average_stacks(partial(self._loss, name, batch), stacks) for name in self.weights
         }
+        if self._shares:
+            # Shares add up to the loss of the batch, but gradients are averaged.
+            losses = {name: loss * self._processes.count for name, loss in losses.items()}
         terms = [self.weights[name] * loss for name, loss in losses.items()]
         return {**losses, 'total': torch.stack(terms).sum()}
 
+    @property
+    def _shares(self) -> bool:
+        """Whether the batch is a part of one."""
+        return self.training and self._processes.count > 1
+
     def _loss(self, name: str, batch: Batch, outputs: Outputs) -> Tensor:
         """One loss, without its weight, of one stack."""
+        total = self._processes.total if self._shares else own
         if name in EXTRA_LOSSES:
             boxes = EXTRA_LOSSES[name]
             mask = batch[f'{boxes}_mask'].amin(dim=2)
-            return giou_loss(_rows(boxes, outputs, batch), batch[boxes], mask)
+            return giou_loss(_rows(boxes, outputs, batch), batch[boxes], mask, total=total)
         head = HEADS[name]
         if head.loss == 'focal':
             kind = 'joint_' if head.per == 'joint' else ''
@@ -88,17 +104,20 @@ class TotalLoss(nn.Module):
                 batch[f'{kind}classes'],
                 batch[f'{kind}mask'],
                 score_floor=SCORE_FLOOR if self.original else 0.0,
+                total=total,
             )
         if head.loss == 'dice':
             maps = (outputs['seg_feat'].float(), outputs[name].float())
-            return mask_loss(*maps, batch['masks'], batch['indices'], batch['masks_mask'])
+            return mask_loss(
+                *maps, batch['masks'], batch['indices'], batch['masks_mask'], total=total
+            )
         rows = _rows(name, outputs, batch)
         if head.loss == 'bins':
             targets = (batch[f'{name}_{part}'] for part in ('bins', 'residuals', 'mask'))
-            return bin_rotation_loss(rows, *targets, average_padding=self.original)
+            return bin_rotation_loss(rows, *targets, average_padding=self.original, total=total)
         if head.loss == 'binary':
-            return binary_loss(rows, batch[name], batch[f'{name}_mask'])
-        return l1_loss(activate(name, rows), batch[name], batch[f'{name}_mask'])
+            return binary_loss(rows, batch[name], batch[f'{name}_mask'], total=total)
+        return l1_loss(activate(name, rows), batch[name], batch[f'{name}_mask'], total=total)
 
 
 def _rows(name: str, outputs: Outputs, batch: Batch) -> Tensor:

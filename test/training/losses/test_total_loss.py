@@ -131,6 +131,64 @@ def test_stacks_are_averaged() -> None:
         torch.testing.assert_close(both[name], (singles[0][name] + singles[1][name]) / 2)
 
 
+class TwoProcesses:
+    """Stands for both, one after the other; the first round notes what each adds to totals."""
+
+    count = 2
+
+    def __init__(self) -> None:
+        self.counts: list[Tensor] = []
+        self.totals: list[Tensor] = []
+
+    def total(self, values: Tensor) -> Tensor:
+        if self.totals:
+            return self.totals.pop(0)
+        self.counts.append(values)
+        return values
+
+    def second_round(self) -> None:
+        half = len(self.counts) // 2
+        sums = [a + b for a, b in zip(self.counts[:half], self.counts[half:], strict=True)]
+        self.totals = sums * 2
+
+
+@pytest.mark.parametrize('empty_images', [(), (1,), (0, 1)])
+@pytest.mark.parametrize('original', [False, True])
+def test_two_processes_learn_what_one_does(empty_images: tuple[int, ...], original: bool) -> None:
+    targets = batch()
+    for name, values in targets.items():
+        if 'mask' in name and name != 'masks':
+            values[list(empty_images)] = 0
+    whole = outputs()
+    expected = TotalLoss(CHANNELS, {'giou': 1}, original=original)([whole], targets)
+    expected['total'].backward()
+    shared, halves = TwoProcesses(), outputs()
+    loss = TotalLoss(CHANNELS, {'giou': 1}, original=original, processes=shared)
+
+    def process(part: slice) -> dict[str, Tensor]:
+        maps = {name: value[part] for name, value in halves.items()}
+        return loss([maps], {name: value[part] for name, value in targets.items()})
+
+    parts = [slice(0, 1), slice(1, 2)]
+    for part in parts:
+        process(part)
+    shared.second_round()
+    terms = [process(part) for part in parts]
+    for name, value in expected.items():
+        torch.testing.assert_close((terms[0][name] + terms[1][name]) / 2, value)
+    ((terms[0]['total'] + terms[1]['total']) / 2).backward()
+    for name, value in whole.items():
+        torch.testing.assert_close(halves[name].grad, value.grad, msg=name)
+
+
+def test_validation_alone_asks_no_other_process() -> None:
+    shared = TwoProcesses()
+    loss = TotalLoss(CHANNELS, processes=shared).eval()
+    maps, targets = outputs(), batch()
+    assert loss([maps], targets) == TotalLoss(CHANNELS)([maps], targets)
+    assert not shared.counts
+
+
 def test_nothing_to_learn_is_zero_but_for_the_background() -> None:
     maps = outputs()
     terms = TotalLoss(CHANNELS, {'giou': 1})([maps], batch(empty=True))
