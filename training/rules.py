@@ -13,22 +13,25 @@ class Rules:
     """How pictures become inputs, labels become targets, and maps become detections.
 
     Attributes:
-        resize: see `ModelSpec`; the original's crops pictures that are taller than the input.
         radius_rule: see `rendering.gaussian_radius`; the original's peaks are 3.4 times as wide.
         decode: see `DecodeRules`.
-        targets: see `TargetRules`.
+        targets: see `TargetRules`; the original's `resize` crops pictures that are taller than
+            the input.
         original_losses: see `losses.TotalLoss`.
     """
 
-    resize: ResizeRule
     radius_rule: RadiusRule
     decode: DecodeRules
     targets: TargetRules
     original_losses: bool
 
+    @property
+    def resize(self) -> ResizeRule:
+        """How pictures become inputs, see `ModelSpec`."""
+        return self.targets.resize
+
 
 CORRECTED = Rules(
-    resize='letterbox',
     radius_rule='exact',
     decode=DecodeRules(),
     targets=TargetRules(),
@@ -39,7 +42,6 @@ CORRECTED = Rules(
 def original_rules(joints: JointRule = 'centertrack') -> Rules:
     """What CenterTrack does, or CenterNet where the two differ (`joints`)."""
     return Rules(
-        resize='centertrack',
         radius_rule='centertrack',
         decode=DecodeRules(
             peaks='class',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,11 +14,12 @@ from training.augment import (
     NO_AUGMENTATION,
     AugmentSettings,
     augment_pair,
-    change_saturation,
     flip_frame,
     warp_frame,
 )
-from training.data.labels import FrameLabels, FramePair, LabelledFrame
+from training.augment.colour import change_saturation
+from training.augment.frames import warp_image
+from training.data.labels import FrameLabels, FramePair, LabelledFrame, opencv_matrix
 
 SIZE = (96, 160)
 MOVING = replace(NO_AUGMENTATION, smallest_scale=0.5, largest_scale=2.0, fill=1.0, flip=0.5)
@@ -64,6 +66,20 @@ def test_warp_is_exact_to_a_fraction_of_a_pixel() -> None:
     large = warp_frame(frame, np.array([[3.0, 0, 0], [0, 3.0, 0]]), (120, 180))
     np.testing.assert_allclose(large.labels.boxes[0], [30, 30, 60, 90])
     np.testing.assert_allclose(white_box(large), [30, 30, 60, 90])
+
+
+@pytest.mark.parametrize('pixel_middle', [0.5, 0.0])
+def test_warp_is_that_of_opencv(pixel_middle: float) -> None:
+    generator = np.random.default_rng(2)
+    image = generator.integers(0, 256, (150, 230, 3), np.uint8)
+    for _ in range(60):
+        scale, angle = np.exp(generator.normal(0, 0.8)), generator.choice([0.0, 0.3, 3.0])
+        cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
+        shift = generator.uniform(-250, 250, 2)
+        matrix = np.array([[cosine, -sine, shift[0]], [sine, cosine, shift[1]]])
+        expected = cv2.warpAffine(image, opencv_matrix(matrix, pixel_middle), SIZE[::-1])
+        warped = warp_image(image, matrix, SIZE, pixel_middle=pixel_middle)
+        np.testing.assert_array_equal(warped, expected)
 
 
 def test_no_augmentation_is_the_letterbox_of_the_runtime(spec: ModelSpec) -> None:

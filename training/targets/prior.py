@@ -91,8 +91,7 @@ def build_prior_heatmap(
     """The prior heatmap (1, H/p, W/p) float32 that a tracker with some faults would draw.
 
     Hidden objects are lost more often; a peak that is lost keeps its true place as the target of
-    the offset (the original takes the jittered one, questioned in CenterTrack#218), and a false
-    peak appears whether or not the object is lost (in the original both vanish together).
+    the offset (the original takes the jittered one, questioned in CenterTrack#218).
     """
     shape = settings.prior_shape
     # One pixel less, as `rendering.render_prior_heatmap` and the original.
@@ -107,7 +106,9 @@ def build_prior_heatmap(
     kept = generator.random(len(boxes)) < keep
     moved = centers + generator.normal(0, noise.jitter, centers.shape) * sizes
     near = generator.random(len(boxes)) < noise.false_near
-    beside = centers + generator.normal(0, 0.25, centers.shape) * sizes
+    if not noise.false_of_lost:
+        near &= kept
+    beside = centers + generator.normal(0, noise.false_spread, centers.shape) * sizes
     anywhere = generator.uniform(0, 1, (generator.poisson(noise.false_anywhere), 2))
     like = generator.integers(len(boxes), size=len(anywhere))
     peaks = np.concatenate([moved[kept], beside[near], anywhere * shape[::-1]])

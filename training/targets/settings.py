@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from centertrack_ros.model_spec import EdgeRule, RadiusRule
+from centertrack_ros.model_spec import EdgeRule, RadiusRule, ResizeRule
 from training.heads import HEADS
 
 
@@ -27,6 +28,8 @@ class TargetRules:
             prior heatmap and a previous place.
         previous_hulls: whether a turned previous frame keeps the hulls of its boxes, see
             `FrameLabels.warped`.
+        resize: how pictures become inputs at run time, see `ModelSpec`: frames that are not
+            augmented are cut so, and depths are those of things as large as they are then.
     """
 
     pixel_middle: float = 0.5
@@ -36,6 +39,7 @@ class TargetRules:
     ignore_touched: bool = False
     prior_of_ignored: bool = False
     previous_hulls: bool = True
+    resize: ResizeRule = 'letterbox'
 
     @classmethod
     def original(cls) -> TargetRules:
@@ -48,6 +52,7 @@ class TargetRules:
             ignore_touched=True,
             prior_of_ignored=True,
             previous_hulls=False,
+            resize='centertrack',
         )
 
 
@@ -117,12 +122,20 @@ class PriorNoise:
         jitter: standard deviation of a peak's place, in widths and heights of its box.
         lost: chance that a fully visible object has no peak.
         false_near: chance that an object has a second peak beside it.
+        false_spread: standard deviation of its place, as `jitter`; 0.05 in the original.
+        false_of_lost: whether an object without a peak may have that one; not in the original,
+            where both vanish together.
         false_anywhere: mean number of peaks where no object is.
         empty: chance that there is no peak at all, as in the first frame.
     """
 
+    # Read from configurations by pydantic: unknown keys are errors.
+    __pydantic_config__: ClassVar[dict[str, str]] = {'extra': 'forbid'}
+
     jitter: float = 0.05
     lost: float = 0.3
     false_near: float = 0.1
+    false_spread: float = 0.25
+    false_of_lost: bool = True
     false_anywhere: float = 0.3
     empty: float = 0.05

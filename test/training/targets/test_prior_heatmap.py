@@ -76,6 +76,47 @@ def test_faults_of_the_prior_heatmap() -> None:
     assert any((drawn != still).any() for drawn in moved)
 
 
+ORIGINAL_NOISE = PriorNoise(
+    jitter=0.05,
+    lost=0.4,
+    false_near=0.1,
+    false_spread=0.05,
+    false_of_lost=False,
+    false_anywhere=0.0,
+    empty=0.0,
+)
+
+
+def test_false_peak_of_a_lost_object_is_ours_only() -> None:
+    labels = people([[10, 10, 30, 50], [60, 10, 80, 50], [110, 10, 130, 50]])
+    both = replace(ORIGINAL_NOISE, lost=1.0, false_near=1.0)
+    assert sum(_peaks(labels, both, seed) for seed in range(50)) == 0
+    ours = replace(both, false_of_lost=True)
+    assert sum(_peaks(labels, ours, seed) for seed in range(50)) >= 50 * 2
+
+
+def test_noise_of_the_original() -> None:
+    # Large, so that what is drawn is not rounded away.
+    settings = TargetSettings(800, 1600, 1, prior_heatmap_stride=1)
+    labels = people([[300, 200, 700, 400], [900, 400, 1300, 600]])
+    middles = np.array([[500, 300], [1100, 500]])
+    jitters, falses = [], 0
+    for seed in range(150):
+        generator = np.random.default_rng(seed)
+        drawn = build_prior_heatmap(labels, settings, ORIGINAL_NOISE, generator)[0]
+        peaks = np.argwhere(drawn == 1)[:, ::-1]
+        for middle in middles:
+            near = peaks[np.abs(peaks - middle).max(axis=1) < 150]
+            if len(near) == 1:
+                jitters.append((near[0] + 0.5 - middle) / [400, 200])
+            falses += len(near) > 1
+    # 0.6 have a peak, a tenth of those two, at most one of which hides in the other.
+    assert len(jitters) / 300 == pytest.approx(0.6 * 0.9, abs=0.08)
+    assert falses / 300 == pytest.approx(0.6 * 0.1, abs=0.04)
+    np.testing.assert_allclose(np.std(jitters, axis=0), 0.05, rtol=0.2)
+    np.testing.assert_allclose(np.mean(jitters, axis=0), 0, atol=0.015)
+
+
 def test_hidden_objects_are_lost_more_often() -> None:
     hidden = people([[10, 10, 30, 50]], visibilities=[0.1])
     drawn = sum(_peaks(hidden, NO_NOISE, seed) for seed in range(200))
