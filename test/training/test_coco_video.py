@@ -13,6 +13,7 @@ import pytest
 
 from training.data.coco_reader import ReadingRules, read_coco_video
 from training.data.coco_video import CocoVideoSource
+from training.data.faults import FaultyPicture
 from training.data.labels import ALL_CLASSES
 from training.data.pairs import evaluation_neighbour, sample_neighbour
 
@@ -185,7 +186,7 @@ def test_files_that_are_not_there_or_broken(write: Writer, tmp_path: Path) -> No
     with pytest.raises(ValueError, match=r'a\.png'):
         source.frame(0)
     (tmp_path / 'a.png').unlink()
-    with pytest.raises(FileNotFoundError, match=r'a\.png'):
+    with pytest.raises(FaultyPicture, match=r'images\[0\]: .*a\.png does not exist'):
         source.frame(0)
     path.write_text('{', encoding='utf-8')
     with pytest.raises(ValueError, match='not JSON'):

@@ -1,4 +1,4 @@
-"""The dataset: sample contract, determinism for any number of workers, evaluation pairs."""
+"""The dataset: sample contract, determinism for any number of workers, previous frames."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from training.augment import AugmentSettings
+from training.augment import NO_AUGMENTATION, AugmentSettings
 from training.data.backgrounds import PhotoBackgrounds
 from training.data.coco_video import CocoVideoSource
 from training.data.cutouts import CutoutLibrary, person_crop_entries
-from training.data.dataset import EvaluationDataset, TrackingDataset, initialize_worker
+from training.data.dataset import (
+    NO_NOISE,
+    PreviousFramePairs,
+    TrackingDataset,
+    initialize_worker,
+)
 from training.data.mosaic import MosaicSource
 from training.data.preview import draw_sample
 from training.data.synthetic import SyntheticSettings, SyntheticSource
@@ -65,7 +70,8 @@ def dataset(coco: CocoVideoSource, data_folder: Path) -> TrackingDataset:
     return TrackingDataset(
         [coco, MosaicSource(coco, 96, 128), scenes],
         [1, 1, 2],
-        length=24,
+        epoch_length=24,
+        epochs=2,
         seed=7,
         targets=TARGETS,
         augmentation=AugmentSettings(),
@@ -110,10 +116,11 @@ def test_targets_are_sane_over_many_samples(dataset: TrackingDataset) -> None:
     assert objects > 30
 
 
-@pytest.mark.parametrize('workers', [1, 2])
+@pytest.mark.parametrize('workers', [1, 3])
 def test_same_seed_same_batches_for_any_number_of_workers(
     dataset: TrackingDataset, workers: int
 ) -> None:
+    # Batches over the end of an epoch.
     plain = DataLoader(dataset, batch_size=5)
     parallel = DataLoader(
         dataset, batch_size=5, num_workers=workers, worker_init_fn=initialize_worker
@@ -123,22 +130,58 @@ def test_same_seed_same_batches_for_any_number_of_workers(
             assert torch.equal(value, received[name]), name
 
 
-def test_epochs_differ_even_for_workers_that_live_on(dataset: TrackingDataset) -> None:
-    loader = DataLoader(dataset, batch_size=4, num_workers=1, persistent_workers=True)
-    batches = []
-    for epoch in (0, 1, 0):
-        dataset.set_epoch(epoch)
-        batches.append(next(iter(loader))['image'])
-    dataset.set_epoch(0)
-    assert torch.equal(batches[0], batches[2])
-    assert not torch.equal(batches[0], batches[1])
+def test_items_do_not_depend_on_what_was_made_before(
+    dataset: TrackingDataset, coco: CocoVideoSource
+) -> None:
+    def stills() -> TrackingDataset:
+        return TrackingDataset(
+            [coco, MosaicSource(coco, 96, 128)],
+            [2, 1],
+            epoch_length=9,
+            epochs=3,
+            seed=7,
+            targets=TARGETS,
+            augmentation=AugmentSettings(),
+            prior_noise=PriorNoise(),
+        )
+
+    whole = [stills()[index] for index in range(27)]
+    # Two processes with halves of batches of four, resumed at item 12.
+    resumed = stills()
+    for index in [*range(12, 27, 4), *range(14, 27, 4)]:
+        for name, value in resumed[index].items():
+            np.testing.assert_array_equal(value, whole[index][name])
+    pictures = {sample['image'].tobytes() for sample in whole}
+    assert len(pictures) == 27
+    with pytest.raises(IndexError, match='0 to 47, received 48'):
+        dataset[48]
+
+
+def test_an_epoch_shows_every_frame_once(coco: CocoVideoSource) -> None:
+    dataset = TrackingDataset(
+        [coco],
+        [1],
+        epoch_length=6,
+        epochs=2,
+        seed=3,
+        targets=TARGETS,
+        augmentation=NO_AUGMENTATION,
+        prior_noise=NO_NOISE,
+    )
+    shown = [
+        [dataset[index]['image'].tobytes() for index in range(6 * epoch, 6 * epoch + 6)]
+        for epoch in (0, 1)
+    ]
+    assert len(set(shown[0])) == 6
+    assert sorted(shown[0]) == sorted(shown[1])
+    assert shown[0] != shown[1]
 
 
 def test_other_seed_other_samples(dataset: TrackingDataset, coco: CocoVideoSource) -> None:
     other = TrackingDataset(
         [coco],
         [1],
-        length=2,
+        epoch_length=2,
         seed=8,
         targets=TARGETS,
         augmentation=AugmentSettings(),
@@ -154,7 +197,7 @@ def test_wrong_weights(coco: CocoVideoSource, weights: list[float]) -> None:
         TrackingDataset(
             [coco],
             weights,
-            length=1,
+            epoch_length=1,
             seed=0,
             targets=TARGETS,
             augmentation=AugmentSettings(),
@@ -162,8 +205,8 @@ def test_wrong_weights(coco: CocoVideoSource, weights: list[float]) -> None:
         )
 
 
-def test_evaluation_is_every_frame_with_its_previous_one(coco: CocoVideoSource) -> None:
-    dataset = EvaluationDataset(coco, TARGETS)
+def test_validation_is_frames_with_their_previous_one(coco: CocoVideoSource) -> None:
+    dataset = PreviousFramePairs([coco], 64, TARGETS)
     assert len(dataset) == 6
     sample = dataset[2]
     scale = 128 / 120
@@ -175,6 +218,14 @@ def test_evaluation_is_every_frame_with_its_previous_one(coco: CocoVideoSource) 
     assert [x, y] == [24 * scale // 4, 45 * scale // 4]
     first = dataset[0]
     np.testing.assert_array_equal(first['image'], first['previous_image'])
+
+
+def test_few_validation_pairs_are_spread_over_the_sets(coco: CocoVideoSource) -> None:
+    pairs = PreviousFramePairs([coco, coco], 4, TARGETS)
+    every = PreviousFramePairs([coco, coco], 12, TARGETS)
+    assert (len(pairs), len(every)) == (4, 12)
+    for index in range(4):
+        np.testing.assert_array_equal(pairs[index]['image'], every[3 * index]['image'])
 
 
 def test_mosaic_clips_boxes_to_their_tiles(coco: CocoVideoSource) -> None:
@@ -201,14 +252,14 @@ def test_preview_draws_every_sample(dataset: TrackingDataset) -> None:
 
 def test_fill_and_bars(coco: CocoVideoSource) -> None:
     tall = replace(TARGETS, input_height=128, input_width=96)
-    sample = EvaluationDataset(coco, tall)[0]
+    sample = PreviousFramePairs([coco], 6, tall)[0]
     assert not sample['image'][:20].any()
     assert sample['image'][30:90].any()
 
 
 def test_rules_of_the_targets_reach_the_pictures(coco: CocoVideoSource) -> None:
     original = replace(TARGETS, rules=TargetRules.original())
-    ours, theirs = (EvaluationDataset(coco, targets)[2] for targets in (TARGETS, original))
+    ours, theirs = (PreviousFramePairs([coco], 6, targets)[2] for targets in (TARGETS, original))
     # The map ends one cell earlier, and pictures are scaled about the middle of their first pixel.
     assert (ours['image'] != theirs['image']).any()
     np.testing.assert_allclose(theirs['ltrb'][0, :2], -ours['ltrb'][0, :2], atol=1e-4)
@@ -219,7 +270,7 @@ def test_rules_of_the_targets_reach_the_pictures(coco: CocoVideoSource) -> None:
 @pytest.mark.parametrize('rules', [TargetRules(), TargetRules.original()])
 def test_every_head_can_be_collated(coco: CocoVideoSource, rules: TargetRules) -> None:
     targets = replace(TARGETS, heads=tuple(HEADS), joint_count=17, rules=rules)
-    dataset = EvaluationDataset(coco, targets)
+    dataset = PreviousFramePairs([coco], 6, targets)
     batch = next(iter(DataLoader(dataset, batch_size=3)))
     assert all(torch.isfinite(value.double()).all() for value in batch.values())
     for name, head in HEADS.items():

@@ -67,12 +67,17 @@ class FileFields:
 
     @classmethod
     def of(
-        cls, annotations: Iterable[Any], joint_names: Sequence[str], outlines: bool
+        cls,
+        annotations: Iterable[Any],
+        joint_names: Sequence[str],
+        outlines: bool,
+        boxes_3d: bool = True,
     ) -> FileFields:
         """The fields that at least one of the annotations has."""
         keys: set[str] = set()
-        for annotation in annotations:
-            keys.update(annotation)
+        for annotation in annotations if boxes_3d else ():
+            if isinstance(annotation, dict):
+                keys.update(annotation)
         numbers = tuple(name for name, (key, _, _) in _NUMBERS.items() if key in keys)
         return cls(numbers, tuple(joint_names), outlines)
 
@@ -133,6 +138,8 @@ def _joints(annotation: Mapping[str, Any], count: int) -> NDArray[np.float32]:
     if values.shape != (3 * count,):
         raise ValueError(f'keypoints: expected {3 * count} numbers, received {values.size}')
     joints: NDArray[np.float32] = values.reshape(count, 3)
+    if not np.isfinite(joints).all():
+        raise ValueError('keypoints: expected finite numbers')
     if not np.isin(joints[:, 2], (0, 1, 2)).all():
         raise ValueError(f'keypoints: expected visibilities 0, 1 or 2, received {joints[:, 2]}')
     return joints
@@ -146,6 +153,8 @@ def _outline(annotation: Mapping[str, Any]) -> tuple[NDArray[np.float32], ...]:
     arrays = [_array('segmentation', polygon, np.float32) for polygon in polygons]
     if any(array.ndim != 1 or len(array) < 6 or len(array) % 2 for array in arrays):
         raise ValueError('segmentation: expected polygons of three or more points')
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError('segmentation: expected finite numbers')
     return tuple(array.reshape(-1, 2) for array in arrays)
 
 
@@ -154,4 +163,6 @@ def _array(key: str, values: Any, kind: type) -> NDArray[Any]:
         array: NDArray[Any] = np.asarray(values, kind)
     except (TypeError, ValueError):
         raise ValueError(f'{key} {values!r} is not made of numbers') from None
+    except OverflowError:
+        raise ValueError(f'{key} {values!r} is too large') from None
     return array

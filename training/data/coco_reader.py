@@ -10,65 +10,44 @@ its own (CenterTrack, `generic_dataset.py`).
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from centertrack_ros.datatypes import FloatArray, IntArray
+from training.data.coco_entries import (
+    corner_box,
+    identifier,
+    image_fields,
+    is_crowd,
+    track_number,
+    visible_share,
+)
 from training.data.coco_objects import FileFields, ObjectRows
+from training.data.coco_records import SKIPPED_NUMBER, CocoFile, FrameRecord, ReadingRules
+from training.data.faults import FaultList
 from training.data.labels import ALL_CLASSES, FrameLabels
 
-# CenterTrack's numbers of categories: classes from 1, 0 to ignore all classes, -c to ignore
-# class c; from here down the annotation is left out.
-SKIPPED_NUMBER = -99
+_LISTS = ('images', 'annotations', 'categories')
 
 
-@dataclass(frozen=True)
-class FrameRecord:
-    """One image of the annotation file.
+def read_coco_file(
+    annotation_path: Path,
+    image_folder: Path,
+    class_names: Sequence[str],
+    rules: ReadingRules | None = None,
+) -> CocoFile:
+    """All images of a COCO-format file.
 
-    Attributes:
-        path: the picture.
-        video: its video, or camera of a video with several.
-        frame: number that orders the frames of the video.
-        labels: its objects, in pixels of the picture.
-        image_id: its id in the file.
-        size: (height, width) in pixels, where the file says.
-        camera_matrix: (3, 4), where the file says.
+    Crowd annotations (`iscrowd`) become ignore regions of their class.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not valid; the text names the file, the list and the index in it.
     """
-
-    path: Path
-    video: Any
-    frame: int
-    labels: FrameLabels
-    image_id: Any = None
-    size: tuple[int, int] | None = None
-    camera_matrix: FloatArray | None = None
-
-
-@dataclass(frozen=True)
-class ReadingRules:
-    """What a file means and which of its fields are read.
-
-    Attributes:
-        skipped_categories: names of categories to leave out although no class has that name.
-        category_numbers: category id -> CenterTrack's number of it, see `SKIPPED_NUMBER`;
-            instead of the names.
-        joint_names: names of the joints in `keypoints`; without them joints are not read.
-        outlines: whether polygons of `segmentation` are read.
-        lenient: whether boxes without area and repeated tracks stay, as in the original, where
-            the former are never learnt and the first of the latter counts.
-    """
-
-    skipped_categories: Sequence[str] = ()
-    category_numbers: Mapping[int, int] | None = None
-    joint_names: Sequence[str] = ()
-    outlines: bool = False
-    lenient: bool = False
+    content = load_coco(annotation_path)
+    return coco_file(content, str(annotation_path), image_folder, class_names, rules)
 
 
 def read_coco_video(
@@ -77,21 +56,8 @@ def read_coco_video(
     class_names: Sequence[str],
     rules: ReadingRules | None = None,
 ) -> list[FrameRecord]:
-    """All images of a COCO-format file in the order of the file, with checked labels.
-
-    Crowd annotations (`iscrowd`) become ignore regions of their class.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not valid; the text names the file, the list and the index in it.
-    """
-    if not annotation_path.is_file():
-        raise FileNotFoundError(f'annotation file {annotation_path} does not exist')
-    try:
-        content = json.loads(annotation_path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{annotation_path} is not JSON: {error}') from error
-    return frame_records(content, str(annotation_path), image_folder, class_names, rules)
+    """The records of `read_coco_file`."""
+    return read_coco_file(annotation_path, image_folder, class_names, rules).records
 
 
 def frame_records(
@@ -101,134 +67,146 @@ def frame_records(
     class_names: Sequence[str],
     rules: ReadingRules | None = None,
 ) -> list[FrameRecord]:
-    """The same from a parsed file; `source` names it in complaints."""
-    return _Reader(source, content, image_folder, rules or ReadingRules()).records(class_names)
+    """The records of `coco_file`."""
+    return coco_file(content, source, image_folder, class_names, rules).records
+
+
+def coco_file(
+    content: Any,
+    source: str,
+    image_folder: Path,
+    class_names: Sequence[str],
+    rules: ReadingRules | None = None,
+) -> CocoFile:
+    """The same as `read_coco_file` from a parsed file; `source` names it in complaints."""
+    rules = rules or ReadingRules()
+    faults = FaultList(source, rules.faults)
+    records = parse_coco(content, faults, image_folder, class_names, rules)
+    faults.close({name: len(content[name]) for name in _LISTS})
+    return CocoFile(records, tuple(faults.found))
+
+
+def load_coco(annotation_path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not JSON.
+    """
+    if not annotation_path.is_file():
+        raise FileNotFoundError(f'annotation file {annotation_path} does not exist')
+    try:
+        return json.loads(annotation_path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{annotation_path} is not JSON: {error}') from error
+
+
+def parse_coco(
+    content: Any,
+    faults: FaultList,
+    image_folder: Path,
+    class_names: Sequence[str],
+    rules: ReadingRules,
+) -> list[FrameRecord]:
+    """All images of a parsed file; wrong entries go to `faults`.
+
+    Raises:
+        ValueError: a list is missing, a category is unknown or wrong, or an entry is wrong and
+            faults are fatal.
+    """
+    for name in _LISTS:
+        if not isinstance(content, dict) or not isinstance(content.get(name), list):
+            raise ValueError(f'{faults.source}: expected a list {name!r} at the top level')
+    return _Reader(content, faults, rules, class_names).records(image_folder)
 
 
 class _Reader:
-    """Checks one parsed file; every complaint names the file, the list and the index."""
+    """Goes through one parsed file; wrong entries become faults."""
 
-    def __init__(self, source: str, content: Any, folder: Path, rules: ReadingRules) -> None:
-        self._source = source
-        self._folder = folder
-        self._rules = rules
-        for name in ('images', 'annotations', 'categories'):
-            if not isinstance(content, dict) or not isinstance(content.get(name), list):
-                raise ValueError(f'{source}: expected a list {name!r} at the top level')
+    def __init__(
+        self, content: Any, faults: FaultList, rules: ReadingRules, class_names: Sequence[str]
+    ) -> None:
         self._content = content
-
-    def records(self, class_names: Sequence[str]) -> list[FrameRecord]:
-        """All images with their labels."""
-        numbers = self._numbers(class_names)
-        unlabelled = np.setdiff1d(
-            np.arange(len(class_names)), [number - 1 for number in numbers.values() if number > 0]
+        self._faults = faults
+        self._rules = rules
+        self._class_count = len(class_names)
+        self._numbers = self._category_numbers(class_names)
+        self._unlabelled = np.setdiff1d(
+            np.arange(len(class_names)),
+            [number - 1 for number in self._numbers.values() if number > 0],
         )
-        images = self._images()
+        self._fields = FileFields.of(
+            content['annotations'], rules.joint_names, rules.outlines, rules.boxes_3d
+        )
+
+    def records(self, folder: Path) -> list[FrameRecord]:
+        """All images with their labels."""
+        images = self._images(folder)
         rows: dict[Any, list[int]] = {image_id: [] for image_id in images}
         for index, annotation in enumerate(self._content['annotations']):
-            image_id = self._value(annotation, 'image_id', 'annotations', index)
-            if image_id not in rows:
-                raise self._error('annotations', index, f'image_id {image_id} is no image')
-            rows[image_id].append(index)
-        fields = FileFields.of(
-            self._content['annotations'], self._rules.joint_names, self._rules.outlines
-        )
+            try:
+                image_id = identifier(annotation, 'image_id')
+                if image_id not in rows:
+                    raise ValueError(f'image_id {image_id} is no image')
+                rows[image_id].append(index)
+            except ValueError as error:
+                self._faults.add('annotations', index, str(error))
         return [
-            FrameRecord(
-                labels=self._labels(rows[image_id], numbers, len(class_names), unlabelled, fields),
-                image_id=image_id,
-                **image,
-            )
+            FrameRecord(labels=self._labels(rows[image_id]), image_id=image_id, **image)
             for image_id, image in images.items()
+            if image is not None
         ]
 
-    def _numbers(self, class_names: Sequence[str]) -> dict[Any, int]:
+    def _category_numbers(self, class_names: Sequence[str]) -> dict[Any, int]:
         """Category id -> CenterTrack's number of it."""
         if self._rules.category_numbers is not None:
             return dict(self._rules.category_numbers)
         indices = {name: index for index, name in enumerate(class_names)}
-        numbers = {}
+        numbers: dict[Any, int] = {}
         for index, category in enumerate(self._content['categories']):
-            name = self._value(category, 'name', 'categories', index)
-            if name not in indices and name not in self._rules.skipped_categories:
-                raise self._error(
-                    'categories', index, f'category {name!r} is no class of the model'
-                )
-            number = indices[name] + 1 if name in indices else SKIPPED_NUMBER
-            numbers[self._value(category, 'id', 'categories', index)] = number
+            try:
+                name, category_id = identifier(category, 'name'), identifier(category, 'id')
+                if name not in indices and name not in self._rules.skipped_categories:
+                    raise ValueError(
+                        f'category {name!r} is no class of the model; '
+                        'skip_categories leaves it out'
+                    )
+            except ValueError as error:
+                # Never skipped: all annotations of the category would go.
+                source = self._faults.source
+                raise ValueError(f'{source}: categories[{index}]: {error}') from error
+            numbers[category_id] = indices[name] + 1 if name in indices else SKIPPED_NUMBER
         return numbers
 
-    def _images(self) -> dict[Any, dict[str, Any]]:
-        """Image id -> other fields of its record; a video of one where the file has no videos."""
-        images: dict[Any, dict[str, Any]] = {}
+    def _images(self, folder: Path) -> dict[Any, dict[str, Any] | None]:
+        """Image id -> other fields of its record, None where it is wrong."""
+        images: dict[Any, dict[str, Any] | None] = {}
         taken: set[tuple[Any, int]] = set()
         for index, image in enumerate(self._content['images']):
-            image_id = self._value(image, 'id', 'images', index)
-            if image_id in images:
-                raise self._error('images', index, f'id {image_id} was used before')
-            file_name = self._value(image, 'file_name', 'images', index)
-            still = 'video_id' not in image
-            video = ('still', index) if still else (image['video_id'], image.get('sensor_id', 1))
-            frame = 1 if still else self._value(image, 'frame_id', 'images', index)
-            if not isinstance(frame, int):
-                raise self._error('images', index, f'frame_id {frame!r} is no whole number')
-            if (video, frame) in taken:
-                raise self._error('images', index, f'video {video[0]} has frame {frame} twice')
-            taken.add((video, frame))
-            size = (image['height'], image['width']) if {'height', 'width'} <= set(image) else None
-            images[image_id] = {
-                'path': self._folder / file_name,
-                'video': video,
-                'frame': frame,
-                'size': size,
-                'camera_matrix': self._camera_matrix(image, index),
-            }
+            try:
+                image_id = identifier(image, 'id')
+                if image_id in images:
+                    raise ValueError(f'id {image_id} was used before')
+                images[image_id] = None
+                fields = image_fields(image, index, folder)
+                place = (fields['video'], fields['frame'])
+                if place in taken:
+                    raise ValueError(f'video {place[0][0]} has frame {place[1]} twice')
+            except ValueError as error:
+                self._faults.add('images', index, str(error))
+                continue
+            taken.add(place)
+            images[image_id] = fields
         return images
 
-    def _camera_matrix(self, image: Mapping[str, Any], index: int) -> FloatArray | None:
-        if 'calib' not in image:
-            return None
-        try:
-            matrix = np.asarray(image['calib'], np.float32)
-        except (TypeError, ValueError):
-            matrix = np.zeros(0, np.float32)
-        if matrix.shape != (3, 4) or not np.isfinite(matrix).all():
-            raise self._error('images', index, f'calib {image["calib"]!r} is no 3x4 matrix')
-        return matrix
-
-    def _labels(
-        self,
-        rows: Sequence[int],
-        numbers: Mapping[Any, int],
-        class_count: int,
-        unlabelled: IntArray,
-        fields: FileFields,
-    ) -> FrameLabels:
+    def _labels(self, rows: Sequence[int]) -> FrameLabels:
         """Labels of one image from its rows of the annotation list."""
         objects, ignored = ObjectRows(), ObjectRows()
         for place, index in enumerate(rows):
-            annotation = self._content['annotations'][index]
-            category = self._value(annotation, 'category_id', 'annotations', index)
-            if category not in numbers:
-                raise self._error('annotations', index, f'category_id {category} is no category')
-            number = numbers[category]
-            if number <= SKIPPED_NUMBER or number > class_count:
-                continue
-            box = self._box(annotation, index)
-            crowd = annotation.get('iscrowd', 0) > 0
-            track_id = annotation.get('track_id', index + 1)
-            if number <= 0 or crowd:
-                class_index = ALL_CLASSES if number == 0 else abs(number) - 1
-                ignored.add(place, box, class_index, 0 if crowd else track_id)
-                continue
-            if track_id in objects.track_ids and not self._rules.lenient:
-                raise self._error('annotations', index, f'track_id {track_id} twice in one image')
-            objects.add(place, box, number - 1, track_id)
-            objects.visibilities.append(self._visibility(annotation, index))
             try:
-                objects.fields.append(fields.parse(annotation))
+                self._add(place, index, objects, ignored)
             except ValueError as error:
-                raise self._error('annotations', index, str(error)) from error
+                self._faults.add('annotations', index, str(error))
         labels = FrameLabels.from_rows(
             objects.boxes,
             objects.classes,
@@ -236,32 +214,29 @@ class _Reader:
             objects.visibilities,
             ignored.boxes,
             ignored.classes,
-            unlabelled,
+            self._unlabelled,
         )
-        return fields.add_to(labels, objects, ignored)
+        return self._fields.add_to(labels, objects, ignored)
 
-    def _box(self, annotation: Mapping[str, Any], index: int) -> list[float]:
-        """Xyxy from COCO's left, top, width, height."""
-        values = self._value(annotation, 'bbox', 'annotations', index)
-        if not isinstance(values, list) or len(values) != 4:
-            raise self._error('annotations', index, f'bbox {values!r} is not four numbers')
-        if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
-            raise self._error('annotations', index, f'bbox {values!r} is not four finite numbers')
-        left, top, width, height = values
-        if (width <= 0 or height <= 0) and not self._rules.lenient:
-            raise self._error('annotations', index, f'bbox {values!r} has no area')
-        return [left, top, left + width, top + height]
-
-    def _visibility(self, annotation: Mapping[str, Any], index: int) -> float:
-        visibility = annotation.get('visibility', 1.0)
-        if not isinstance(visibility, (int, float)) or not 0.0 <= visibility <= 1.0:
-            raise self._error('annotations', index, f'visibility {visibility!r} is not in [0, 1]')
-        return float(visibility)
-
-    def _value(self, row: Any, name: str, table: str, index: int) -> Any:
-        if not isinstance(row, dict) or name not in row:
-            raise self._error(table, index, f'{name!r} is missing')
-        return row[name]
-
-    def _error(self, table: str, index: int, reason: str) -> ValueError:
-        return ValueError(f'{self._source}: {table}[{index}]: {reason}')
+    def _add(self, place: int, index: int, objects: ObjectRows, ignored: ObjectRows) -> None:
+        """One annotation goes to the objects, to the ignored regions or nowhere."""
+        annotation = self._content['annotations'][index]
+        category = identifier(annotation, 'category_id')
+        if category not in self._numbers:
+            raise ValueError(f'category_id {category} is no category')
+        number = self._numbers[category]
+        if number <= SKIPPED_NUMBER or number > self._class_count:
+            return
+        box = corner_box(annotation, empty=self._rules.lenient)
+        crowd = is_crowd(annotation)
+        track_id = track_number(annotation, index + 1)
+        if number <= 0 or crowd:
+            class_index = ALL_CLASSES if number == 0 else abs(number) - 1
+            ignored.add(place, box, class_index, 0 if crowd else track_id)
+            return
+        if track_id in objects.track_ids and not self._rules.lenient:
+            raise ValueError(f'track_id {track_id} twice in one image')
+        visibility, fields = visible_share(annotation), self._fields.parse(annotation)
+        objects.add(place, box, number - 1, track_id)
+        objects.visibilities.append(visibility)
+        objects.fields.append(fields)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from centertrack_ros.datatypes import IntArray
-from training.data.coco_reader import FrameRecord, ReadingRules, read_coco_video
-from training.data.images import ImageCache
+from centertrack_ros.datatypes import Image, IntArray
+from training.data.coco_reader import read_coco_file
+from training.data.coco_records import FrameRecord, ReadingRules
+from training.data.faults import SetFaults
+from training.data.images import ImageCache, read_image
 from training.data.labels import FramePair, LabelledFrame
 from training.data.pairs import evaluation_neighbour, sample_neighbour
 
@@ -49,7 +51,11 @@ class CocoVideoSource:
         if not image_folder.is_dir():
             raise FileNotFoundError(f'image folder {image_folder} does not exist')
         self.class_names = tuple(class_names)
-        self.records = read_coco_video(annotation_path, image_folder, self.class_names, rules)
+        rules = rules or ReadingRules()
+        file = read_coco_file(annotation_path, image_folder, self.class_names, rules)
+        self.records = file.records
+        self.faults = SetFaults(len(file.faults), len(self.records), rules.faults)
+        self._source = annotation_path
         self._max_frame_distance = max_frame_distance
         self._cache = cache if cache is not None else ImageCache()
         self._videos = VideoIndex(self.records)
@@ -58,13 +64,31 @@ class CocoVideoSource:
         return len(self.records)
 
     def frame(self, index: int) -> LabelledFrame:
-        """Image and labels of one record; ValueError where its size is not the annotated one."""
+        """Image and labels of one record.
+
+        Raises:
+            FaultyPicture: the image is absent, unreadable or of another size than annotated;
+                `SkippedPicture` where `rules` skip faults.
+            ValueError: too many of the images are.
+        """
         record = self.records[index]
-        return LabelledFrame(self._cache.read(record.path), record.labels)
+        try:
+            image = read_record_image(record, self._cache.read)
+        except (OSError, ValueError) as error:
+            self.faults.refuse(index, f'{self._source}: images[{record.row}]: {error}')
+        return LabelledFrame(image, record.labels)
+
+    def name(self, index: int) -> str:
+        """File and place of a record."""
+        record = self.records[index]
+        return f'{self._source}: images[{record.row}]: {record.path}'
 
     def sample_pair(self, generator: np.random.Generator) -> FramePair:
         """A random frame and a neighbour in time, before, after or itself."""
-        index = int(generator.integers(len(self.records)))
+        return self.pair(int(generator.integers(len(self.records))), generator)
+
+    def pair(self, index: int, generator: np.random.Generator) -> FramePair:
+        """Frame `index` and a neighbour in time, before, after or itself."""
         return self._pair(index, self._videos.near(index, self._max_frame_distance, generator))
 
     def evaluation_pair(self, index: int) -> FramePair:
@@ -76,6 +100,24 @@ class CocoVideoSource:
         if previous_index == index:
             return FramePair(current, current, simulate_motion=True)
         return FramePair(current, self.frame(previous_index))
+
+
+def read_record_image(record: FrameRecord, read: Callable[[Path], Image] = read_image) -> Image:
+    """The picture of a record.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: it cannot be decoded, or its size is not that of its annotation.
+    """
+    image = read(record.path)
+    size = image.shape[:2]
+    if record.size is not None and record.size != size:
+        turned = ' (turned by its EXIF orientation?)' if record.size == size[::-1] else ''
+        raise ValueError(
+            f'{record.path}: expected {record.size[1]}x{record.size[0]} pixels as annotated, '
+            f'received {size[1]}x{size[0]}{turned}'
+        )
+    return image
 
 
 class VideoIndex:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,29 +14,41 @@ from torch.utils.data import Dataset
 
 from training.augment import NO_AUGMENTATION, AugmentSettings, augment_pair
 from training.data.coco_video import CocoVideoSource
-from training.data.labels import FramePair, PairSource
+from training.data.epoch_plan import EpochPlan
+from training.data.faults import FaultCounts, FaultyPicture, SetFaults, SkippedPicture
+from training.data.labels import FramePair, ImageSource, PairSource
 from training.targets import PriorNoise, TargetSettings, build_prior_heatmap, build_targets
 
 Sample = dict[str, NDArray[Any]]
 NO_NOISE = PriorNoise(jitter=0.0, lost=0.0, false_near=0.0, false_anywhere=0.0, empty=0.0)
 
+# Generators of items; `training.data.epoch_plan` has the other ones of the seed.
+_ITEM_STREAM = 0
+_MOST_ATTEMPTS = 100
+
 
 class TrackingDataset(Dataset[Sample]):
-    """Random training pairs; item `i` of an epoch depends on seed, epoch and `i` only.
+    """The training pairs of a whole run; item `i` depends on the seed and `i` only.
 
-    So the same seed gives the same batches for any number of workers, and after a resume.
+    So the same seed gives the same batches for any number of workers and processes, and after a
+    resume. Item `i` belongs to epoch `i // epoch_length`; see `EpochPlan` for what an epoch
+    holds. Where a picture is broken and its source is told to skip it, a random pair of the same
+    source takes its place.
 
     Args:
-        sources: where pairs come from.
-        weights: share of each source, any positive numbers.
-        length: items of an epoch.
+        sources: where pairs come from; those with frames (`ImageSource`) show all of them in
+            turn.
+        weights: share of each source, any numbers that are not negative.
+        epoch_length: items of an epoch.
+        epochs: of the run.
         seed: of everything random.
         targets: shapes and rules of the targets.
         augmentation: how much pairs are changed.
         prior_noise: faults of the prior heatmap.
+        faults: those of the sets that the sources are made of.
 
     Raises:
-        ValueError: sources and weights do not match, or no weight is positive.
+        ValueError: sources and weights do not match, or there are no items.
     """
 
     def __init__(
@@ -43,65 +56,119 @@ class TrackingDataset(Dataset[Sample]):
         sources: Sequence[PairSource],
         weights: Sequence[float],
         *,
-        length: int,
+        epoch_length: int,
         seed: int,
         targets: TargetSettings,
         augmentation: AugmentSettings,
         prior_noise: PriorNoise,
+        epochs: int = 1,
+        faults: Sequence[SetFaults] = (),
     ) -> None:
-        if not sources or len(sources) != len(weights):
-            raise ValueError(
-                f'sources and weights: expected as many of one as of the other, at least one, '
-                f'received {len(sources)} and {len(weights)}'
-            )
-        shares = np.asarray(weights, np.float64)
-        if shares.min() < 0 or not shares.sum() > 0:
-            raise ValueError(f'weights: expected none negative, one positive, received {weights}')
+        self.epoch_length = epoch_length
+        self.epochs = epochs
         self._sources = tuple(sources)
-        self._shares = shares / shares.sum()
-        self._length = length
+        self._faults = tuple(faults)
+        self._plan = EpochPlan(
+            [len(source) if isinstance(source, ImageSource) else None for source in sources],
+            weights,
+            epoch_length,
+            seed,
+        )
         self._seed = seed
         self._targets = targets
         self._augmentation = augmentation
         self._prior_noise = prior_noise
-        # Shared memory: workers that outlive an epoch must see the change.
-        self._epoch = torch.zeros(1, dtype=torch.int64)
-        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the items of `epoch`; call it before iterating over the loader."""
-        self._epoch[0] = epoch
 
     def __len__(self) -> int:
-        return self._length
+        return self.epochs * self.epoch_length
+
+    @property
+    def item_counts(self) -> tuple[int, ...]:
+        """Items of an epoch of each source."""
+        return tuple(self._plan.counts.tolist())
+
+    @property
+    def faults(self) -> FaultCounts:
+        """What was left out so far, by all worker processes together."""
+        counts = [faults.counts for faults in self._faults]
+        return FaultCounts(
+            sum(count.entries for count in counts), sum(count.pictures for count in counts)
+        )
 
     def __getitem__(self, index: int) -> Sample:
-        """One sample; see `make_sample`."""
-        generator = np.random.default_rng([self._seed, int(self._epoch[0]), index])
-        source = self._sources[generator.choice(len(self._sources), p=self._shares)]
-        pair = source.sample_pair(generator)
+        """One sample; see `make_sample`.
+
+        Raises:
+            IndexError: there is no such item.
+            FaultyPicture: a picture is broken, and faults of its set are fatal.
+            ValueError: too many pictures are broken, or no sample can be made of a pair; the text
+                names the file.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f'item: expected 0 to {len(self) - 1}, received {index}')
+        number, frame = self._plan.item(index)
+        source = self._sources[number]
+        for attempt in range(_MOST_ATTEMPTS):
+            generator = np.random.default_rng([self._seed, _ITEM_STREAM, index, attempt])
+            if attempt > 0 and isinstance(source, ImageSource):
+                frame = int(generator.integers(len(source)))
+            try:
+                return self._sample(source, frame, generator)
+            except SkippedPicture:
+                continue
+            except FaultyPicture:
+                raise
+            except (ValueError, cv2.error) as error:
+                raise ValueError(f'item {index}, {_place(source, frame)}: {error}') from error
+        raise ValueError(f'item {index}: {_MOST_ATTEMPTS} pairs in turn had a broken picture')
+
+    def _sample(self, source: PairSource, frame: int, generator: np.random.Generator) -> Sample:
+        if isinstance(source, ImageSource):
+            pair = source.pair(frame, generator)
+        else:
+            pair = source.sample_pair(generator)
         return make_sample(pair, self._targets, self._augmentation, self._prior_noise, generator)
 
 
-class EvaluationDataset(Dataset[Sample]):
-    """All frames of a source in order, each with exactly its previous one, letterboxed.
+def _place(source: PairSource, frame: int) -> str:
+    """Where a sample comes from, for complaints."""
+    return source.name(frame) if isinstance(source, ImageSource) else type(source).__name__
 
-    The prior heatmap is drawn from the labels of the previous frame, without faults.
+
+class PreviousFramePairs(Dataset[Sample]):
+    """Frames of sources, each with exactly its previous one, letterboxed and without any noise.
+
+    The frames are spread evenly over the sources; where a picture is broken and its source is
+    told to skip it, the next one takes its place.
+
+    Args:
+        sources: of videos.
+        count: samples; all frames where there are fewer.
+        targets: shapes and rules of the targets.
     """
 
-    def __init__(self, source: CocoVideoSource, targets: TargetSettings) -> None:
-        self._source = source
+    def __init__(
+        self, sources: Sequence[CocoVideoSource], count: int, targets: TargetSettings
+    ) -> None:
+        self._frames = [(source, row) for source in sources for row in range(len(source))]
+        count = min(count, len(self._frames))
+        self._places = [place * len(self._frames) // count for place in range(count)]
         self._targets = targets
 
     def __len__(self) -> int:
-        return len(self._source)
+        return len(self._places)
 
     def __getitem__(self, index: int) -> Sample:
         """One sample; see `make_sample`."""
-        pair = self._source.evaluation_pair(index)
-        return make_sample(
-            pair, self._targets, NO_AUGMENTATION, NO_NOISE, np.random.default_rng(0)
-        )
+        for place in range(self._places[index], self._places[index] + len(self._frames)):
+            source, row = self._frames[place % len(self._frames)]
+            try:
+                pair = source.evaluation_pair(row)
+            except SkippedPicture:
+                continue
+            generator = np.random.default_rng(0)
+            return make_sample(pair, self._targets, NO_AUGMENTATION, NO_NOISE, generator)
+        raise ValueError('validation: all pictures are broken')
 
 
 def make_sample(
@@ -124,6 +191,7 @@ def make_sample(
         generator,
         pixel_middle=targets.rules.pixel_middle,
         previous_hulls=targets.rules.previous_hulls,
+        resize=targets.rules.resize,
     )
     return {
         'image': np.ascontiguousarray(framed.current.image),
@@ -136,6 +204,12 @@ def make_sample(
 
 
 def initialize_worker(worker_id: int) -> None:
-    """For `DataLoader(worker_init_fn=...)`: one thread per worker, or they fight for the cores."""
+    """For `DataLoader(worker_init_fn=...)`: one thread per worker, or they fight for the cores.
+
+    Everything random comes from the generator of the item, so there is no state to seed.
+    """
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    # A collection would write into every label that the worker shares with its parent, which
+    # then costs memory in each of them.
+    gc.freeze()

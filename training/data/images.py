@@ -6,6 +6,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from centertrack_ros.datatypes import Image
 
@@ -44,11 +45,16 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> Image:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: OpenCV cannot decode it.
+        ValueError: OpenCV cannot decode it, or not to its end.
     """
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist')
-    image = cv2.imread(str(path), flags)
+    # Not imread: it fills what a cut-off JPEG lacks with grey.
+    data = np.fromfile(path, np.uint8)
+    try:
+        image = cv2.imdecode(data, flags) if data.size else None
+    except cv2.error as error:
+        raise ValueError(f'{path} cannot be decoded: {error}') from error
     if image is None:
-        raise ValueError(f'{path} is not a picture that OpenCV can decode')
+        raise ValueError(f'{path} is cut off or not a picture that OpenCV can decode')
     return image

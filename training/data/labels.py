@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,6 +210,21 @@ class PairSource(Protocol):
 
     def sample_pair(self, generator: np.random.Generator) -> FramePair:
         """One pair of frames."""
+        ...
+
+
+@runtime_checkable
+class ImageSource(PairSource, Protocol):
+    """A source that has numbered frames, to be shown in turn."""
+
+    def __len__(self) -> int: ...
+
+    def pair(self, index: int, generator: np.random.Generator) -> FramePair:
+        """Frame `index` as the current one, with a random neighbour of it."""
+        ...
+
+    def name(self, index: int) -> str:
+        """The file of frame `index`, for complaints."""
         ...
 
 

@@ -80,7 +80,15 @@ class MaskFolderSource:
         path, labels = self._frames[index]
         return LabelledFrame(self._cache.read(path), labels)
 
+    def name(self, index: int) -> str:
+        """The file of a photo."""
+        return str(self._frames[index][0])
+
     def sample_pair(self, generator: np.random.Generator) -> FramePair:
         """A random photo, as both frames."""
-        frame = self.frame(int(generator.integers(len(self))))
+        return self.pair(int(generator.integers(len(self))), generator)
+
+    def pair(self, index: int, generator: np.random.Generator) -> FramePair:
+        """Photo `index`, as both frames."""
+        frame = self.frame(index)
         return FramePair(frame, frame, simulate_motion=True)

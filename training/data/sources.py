@@ -50,10 +50,18 @@ class DataSettings:
 
 
 def build_sources(
-    settings: DataSettings,
+    settings: DataSettings, cache: ImageCache | None = None
 ) -> tuple[list[PairSource], list[float], tuple[str, ...]]:
-    """Sources, their weights, and the class names in the order of COCO's category ids."""
-    cache = ImageCache()
+    """Sources, their weights, and the class names in the order of COCO's category ids.
+
+    Args:
+        settings: what is mixed.
+        cache: decoded pictures; may be shared with other sources.
+
+    Raises:
+        FileNotFoundError: a part of the data root does not exist.
+    """
+    cache = cache if cache is not None else ImageCache()
     class_names = _class_names(settings)
     stills = [_coco(settings, split, cache) for split in settings.splits]
     images = sum(len(source) for source in stills)
