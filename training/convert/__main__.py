@@ -15,6 +15,7 @@ from training.convert.annotations import HALVES, AnnotationFile, Counts
 from training.convert.bag import SUFFIXES, convert_bag
 from training.convert.crowdhuman import convert_crowdhuman
 from training.convert.kitti import convert_kitti, convert_kitti_tracking
+from training.convert.nuscenes import SPLITS, convert_nuscenes
 from training.convert.person_keypoints import convert_person_keypoints
 from training.convert.voc import convert_voc
 from training.convert.voc_writer import write_voc
@@ -85,6 +86,13 @@ def _run_kitti(options: argparse.Namespace) -> Counts:
     return _written(output, options.output)
 
 
+def _run_nuscenes(options: argparse.Namespace) -> Counts:
+    output = convert_nuscenes(
+        options.root, options.split, scenes=options.scenes, version=options.version
+    )
+    return _written(output, options.output)
+
+
 def _run_crowdhuman(options: argparse.Namespace) -> Counts:
     output = convert_crowdhuman(
         options.annotations, options.images, suffix=options.suffix, class_name=options.class_name
@@ -129,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     formats = parser.add_subparsers(dest='format', required=True, metavar='FORMAT')
     _add_mot(formats)
     _add_kitti(formats)
+    _add_nuscenes(formats)
     _add_stills(formats)
     _add_bag(formats)
     return parser
@@ -198,6 +207,19 @@ def _add_kitti(formats: _Formats) -> None:
             continue
         command.add_argument('--sequences', nargs='+', default=(), help='some, such as 0000 0003')
         _add_half(command, 'n // 2')
+
+
+def _add_nuscenes(formats: _Formats) -> None:
+    command = _command(
+        formats, 'nuscenes', _run_nuscenes, 'nuScenes: six cameras, boxes in space'
+    )  # fmt: skip
+    command.add_argument('root', type=Path, help='folder with v1.0-trainval and samples')
+    part = command.add_mutually_exclusive_group(required=True)
+    part.add_argument('--split', choices=SPLITS, default='', help='official split')
+    part.add_argument('--scenes', type=Path, help='text file with names of scenes instead')
+    command.add_argument(
+        '--version', default='', help='folder of the tables (that of the split; v1.0-trainval)'
+    )
 
 
 def _add_stills(formats: _Formats) -> None:

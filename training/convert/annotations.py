@@ -68,10 +68,10 @@ class AnnotationFile:
             raise ValueError(f'classes: expected different names, received {list(class_names)}')
         return cls([{'id': i, 'name': name} for i, name in enumerate(class_names, start=1)])
 
-    def add_video(self, name: str) -> int:
-        """One more video; returns its id."""
+    def add_video(self, name: str, **fields: Any) -> int:
+        """One more video, with further `fields` such as `fps`; returns its id."""
         self.counts.videos += 1
-        self._videos.append({'id': self.counts.videos, 'file_name': name})
+        self._videos.append({'id': self.counts.videos, 'file_name': name, **fields})
         return self.counts.videos
 
     def add_image(

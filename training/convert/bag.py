@@ -31,7 +31,7 @@ def convert_bag(
     Args:
         source: the recording, see `replay.sources.open_source`.
         folder: new folder; gets `images/000001.png` and so on, and `annotations.json`, whose
-            images have their time in nanoseconds as `stamp_ns`.
+            images have their time as `stamp_ns` in nanoseconds and as `timestamp` in seconds.
         class_names: what will be labelled.
         every: 1 takes every image, 2 every second one.
         suffix: `.png` keeps the pixels, `.jpg` saves space.
@@ -59,7 +59,8 @@ def convert_bag(
             if not cv2.imwrite(str(path), frame.image, _ENCODINGS[suffix]):
                 raise OSError(f'{folder / IMAGES / name} could not be written')
             size = frame.image.shape[:2]
-            output.add_image(name, size, video=video, frame=number, stamp_ns=frame.stamp_ns)
+            times = {'stamp_ns': frame.stamp_ns, 'timestamp': frame.stamp_ns / 1e9}
+            output.add_image(name, size, video=video, frame=number, **times)
         if not output.counts.images:
             raise ValueError(f'{source.description}: expected images, found none')
         output.write(staged / ANNOTATIONS)

@@ -8,6 +8,7 @@ ignored regions.
 from __future__ import annotations
 
 import configparser
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +59,14 @@ class SequenceInfo:
         length: number of images.
         size: (height, width) in pixels; None where it does not say.
         suffix: of the image files.
+        frame_rate: images per second; None where it does not say.
     """
 
     image_folder: str
     length: int
     size: tuple[int, int] | None
     suffix: str
+    frame_rate: float | None
 
 
 def convert_mot(
@@ -118,16 +121,19 @@ def read_sequence_info(path: Path) -> SequenceInfo:
         section = parser['Sequence']
         length = int(section['seqLength'])
         sizes = [int(section[name]) for name in ('imHeight', 'imWidth') if name in section]
+        rate = float(section['frameRate']) if 'frameRate' in section else None
     except (configparser.Error, KeyError, ValueError) as error:
         raise ValueError(
             f'{path}: expected a section [Sequence] with whole numbers seqLength, imHeight and '
-            f'imWidth, received {error!r}'
+            f'imWidth, and a number frameRate, received {error!r}'
         ) from error
     if min([length, *sizes]) < 1:
         raise ValueError(f'{path}: expected numbers from 1, received {[length, *sizes]}')
+    if rate is not None and not 0 < rate < math.inf:
+        raise ValueError(f'{path}: expected a frameRate above 0, received {rate}')
     size = (sizes[0], sizes[1]) if len(sizes) == 2 else None
     folder = section.get('imDir', fallback='img1')
-    return SequenceInfo(folder, length, size, section.get('imExt', fallback='.jpg'))
+    return SequenceInfo(folder, length, size, section.get('imExt', fallback='.jpg'), rate)
 
 
 def _add_sequence(
@@ -141,7 +147,8 @@ def _add_sequence(
     info = read_sequence_info(folder / SEQUENCE_FILE)
     files = _image_files(folder / info.image_folder, info)
     size = info.size or image_size(files[0])
-    video = output.add_video(folder.name)
+    rate = {} if info.frame_rate is None else {'fps': info.frame_rate}
+    video = output.add_video(folder.name, **rate)
     chosen = half_of(info.length, half, info.length // 2 + 1)
     image_ids = {
         index + 1: output.add_image(

@@ -60,6 +60,15 @@ def test_size_from_the_pictures_where_the_file_does_not_say(mot_root):
     assert {(image['height'], image['width']) for image in content['images']} == {(576, 768)}
 
 
+def test_frame_rates_are_those_of_the_sequences(mot_root, tmp_path):
+    content = convert_mot(mot_root, pattern='pets*').content()
+    assert [video['fps'] for video in content['videos']] == [7.0]
+    info = tmp_path / 'seqinfo.ini'
+    info.write_text('[Sequence]\nseqLength=3\nframeRate=0\n', encoding='utf-8')
+    with pytest.raises(ValueError, match=r'frameRate above 0, received 0\.0'):
+        read_sequence_info(info)
+
+
 def test_halves_add_up_and_the_first_has_one_more(mot_root):
     whole, first, second = (
         convert_mot(mot_root, half=half).content() for half in (None, 'first', 'second')
