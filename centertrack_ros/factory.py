@@ -8,6 +8,7 @@ import numpy as np
 
 from centertrack_ros.datatypes import IntArray
 from centertrack_ros.engines import create_engine
+from centertrack_ros.engines.base import Engine
 from centertrack_ros.model_spec import ModelSpec, Thresholds
 from centertrack_ros.pipeline import TrackingPipeline
 from centertrack_ros.settings import FROM_MODEL, Settings
@@ -26,16 +27,26 @@ def build_pipeline(settings: Settings) -> TrackingPipeline:
     """
     model_path = find_model(settings.model)
     spec = ModelSpec.load(model_path)
-    class_indices = _class_indices(settings.class_filter, spec)
+    # Before the engine is loaded, which takes longer than to find a wrong name.
+    _class_indices(settings.class_filter, spec)
     engine = create_engine(
         model_path, spec, engine=settings.engine, device=settings.device, threads=settings.threads
     )
+    return assemble_pipeline(engine, spec, settings)
+
+
+def assemble_pipeline(engine: Engine, spec: ModelSpec, settings: Settings) -> TrackingPipeline:
+    """The loop around an engine that runs already; what `settings` say of it is not used.
+
+    Raises:
+        ValueError: a class name is unknown.
+    """
     return TrackingPipeline(
         engine,
         spec,
         build_tracker(settings, spec.thresholds),
         detection_threshold=_threshold(settings.detection_threshold, spec.thresholds.detection),
-        class_indices=class_indices,
+        class_indices=_class_indices(settings.class_filter, spec),
         max_gap=settings.max_gap,
     )
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from centertrack_ros.datatypes import Detections, FrameTransform, Image, IntArray, Tracks
+from centertrack_ros.datatypes import (
+    Candidates,
+    Detections,
+    FrameTransform,
+    Image,
+    IntArray,
+    Tracks,
+)
 from centertrack_ros.decoding import decode
 from centertrack_ros.engines.base import Engine
 from centertrack_ros.model_spec import ModelSpec
@@ -30,12 +37,16 @@ class StepResult:
     Attributes:
         tracks: all tracks after this image; publish those with `tracks.reported`.
         detections: the detections they were made from.
+        candidates: what the engine gave: `detections` and the rows below the threshold.
+        transform: between the image and the network input that `candidates` refer to.
         stage_ms: milliseconds spent in each of `STAGES`.
         reset_reason: why the tracker was started anew before this image, '' if it was not.
     """
 
     tracks: Tracks
     detections: Detections
+    candidates: Candidates
+    transform: FrameTransform
     stage_ms: Mapping[str, float]
     reset_reason: str
 
@@ -86,6 +97,19 @@ class TrackingPipeline:
         self._stamp = None
         self.tracker.reset()
 
+    def begin_with(self, tracks: Tracks) -> None:
+        """Draw tracks of before the first image into its prior heatmap.
+
+        Args:
+            tracks: those that the tracker was made to begin with.
+
+        Raises:
+            ValueError: there was an image since the last reset.
+        """
+        if self._stamp is not None:
+            raise ValueError('expected a pipeline that was just reset, received one with an image')
+        self._tracks = tracks
+
     def step(self, image: Image, stamp: float) -> StepResult:
         """Track the objects of one image.
 
@@ -123,7 +147,7 @@ class TrackingPipeline:
         ticks.append(time.perf_counter())
         self._previous_input, self._transform, self._stamp = network_input, transform, stamp
         stage_ms = dict(zip(STAGES, np.diff(ticks) * 1e3, strict=True))
-        return StepResult(self._tracks, detections, stage_ms, reset_reason)
+        return StepResult(self._tracks, detections, candidates, transform, stage_ms, reset_reason)
 
     def _reset_reason(self, image: Image, stamp: float) -> str:
         if self._stamp is None or self._transform is None:

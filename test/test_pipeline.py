@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from centertrack_ros.factory import build_pipeline, find_model, update_pipeline
+from centertrack_ros.decoding import decode
+from centertrack_ros.factory import assemble_pipeline, build_pipeline, find_model, update_pipeline
 from centertrack_ros.pipeline import STAGES
 from centertrack_ros.settings import Settings
 
@@ -112,6 +113,31 @@ def test_a_bad_image_leaves_the_state_alone(pipeline, frames):
         pipeline.step(frames[0][..., 0], 0.2)
     after = _ids(pipeline.step(frames[2], 0.2))
     assert set(before) & set(after)
+
+
+def test_a_step_keeps_what_the_threshold_dropped(pipeline, frames):
+    result = pipeline.step(frames[0], 0.0)
+    spec = pipeline.spec
+    detected = decode(
+        result.candidates,
+        result.transform,
+        stride=spec.stride,
+        threshold=pipeline.detection_threshold,
+        class_indices=pipeline.class_indices,
+    )
+    np.testing.assert_array_equal(detected.boxes, result.detections.boxes)
+    assert len(result.candidates.scores[0]) == spec.max_candidates > len(result.detections) > 0
+
+
+def test_a_pipeline_around_an_engine_that_runs(pipeline, frames):
+    settings = Settings.from_mapping({'class_filter': ['person'], 'detection_threshold': 0.6})
+    other = assemble_pipeline(pipeline.engine, pipeline.spec, settings)
+    strict = other.step(frames[0], 0.0).detections
+    assert 0 < len(strict) < len(pipeline.step(frames[0], 0.0).detections)
+    with pytest.raises(ValueError, match="'unicorn'"):
+        assemble_pipeline(
+            pipeline.engine, pipeline.spec, Settings.from_mapping({'class_filter': ['unicorn']})
+        )
 
 
 def test_black_image_has_no_tracks(pipeline):

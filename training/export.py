@@ -17,13 +17,11 @@ from typing import get_args
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from centertrack_ros.datatypes import Candidates, Image, Tracks
+from centertrack_ros.datatypes import Image, Tracks
 from centertrack_ros.engines.base import (
     Engine,
-    candidates_from_outputs,
     expected_inputs,
     expected_outputs,
 )
@@ -34,6 +32,7 @@ from centertrack_ros.preprocessing import fit_transform, to_input
 from centertrack_ros.rendering import render_prior_heatmap
 from centertrack_ros.tracker import create_tracker
 from training.checkpoint import Checkpoint
+from training.evaluation.engines import TorchEngine
 from training.models.deformable import ExportForm, set_deformable_export
 from training.models.graph import TrackerGraph
 
@@ -67,30 +66,6 @@ def example_inputs(spec: ModelSpec) -> tuple[Tensor, ...]:
     return tuple(
         torch.from_numpy(np.zeros(shape, dtype)) for dtype, shape in expected_inputs(spec).values()
     )
-
-
-class TorchEngine:
-    """The graph in PyTorch behind the engine contract, to compare with and to evaluate."""
-
-    def __init__(self, graph: TrackerGraph) -> None:
-        self.name = f'pytorch {torch.__version__}'
-        self.device = 'cpu'
-        self._graph = graph.eval()
-
-    def run(
-        self, image: Image, previous_image: Image, prior_heatmap: NDArray[np.float32]
-    ) -> Candidates:
-        """Run the graph; see `engines.base.Engine.run`."""
-        given = {'image': image, 'previous_image': previous_image, 'prior_heatmap': prior_heatmap}
-        with torch.inference_mode():
-            outputs = self._graph(*(torch.from_numpy(given[name]) for name in self._graph.inputs))
-        names = self._graph.outputs
-        return candidates_from_outputs(
-            {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
-        )
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def compare(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -37,10 +39,14 @@ class TrackerGraph(nn.Module):
             name: value if name == 'prior_heatmap' else self._normalised(value)
             for name, value in zip(self.inputs, inputs, strict=True)
         }
-        rows = candidate_rows(
-            self.network(**given), self._max_candidates, box=self._box, rules=self._rules
-        )
+        rows = self.rows(self.network(**given))
         return tuple(rows[name] for name in self.outputs)
+
+    def rows(self, maps: Mapping[str, Tensor], *, activated: bool = False) -> dict[str, Tensor]:
+        """`candidate_rows` by the rules of the model."""
+        return candidate_rows(
+            maps, self._max_candidates, box=self._box, rules=self._rules, activated=activated
+        )
 
     def _normalised(self, image: Tensor) -> Tensor:
         values = to_float(image)

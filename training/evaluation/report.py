@@ -1,0 +1,151 @@
+"""The report of an evaluation: JSON for programs, Markdown and a table for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from centertrack_ros.replay.metrics import COUNTS, PERCENTAGES
+from training.convert.files import write_atomically
+from training.evaluation.scores import Scores
+
+JSON_FILE = 'metrics.json'
+MARKDOWN_FILE = 'report.md'
+_ALL = 'all'
+_UNDEFINED = '-'
+# Of a table that fits a narrow terminal.
+_MOST_COLUMNS = 5
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """One set.
+
+    Attributes:
+        name: of the set, and of its folder of result files.
+        annotations: path of its file.
+        images: how many.
+        seconds: in the pipeline or, at several scales, in their detection; without reading the
+            pictures and computing metrics.
+        scores: all metrics.
+    """
+
+    name: str
+    annotations: str
+    images: int
+    seconds: float
+    scores: Scores
+
+    @property
+    def images_per_second(self) -> float:
+        """How fast the model ran."""
+        return round(self.images / max(self.seconds, 1e-9), 2)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole evaluation.
+
+    Attributes:
+        model: name in the ModelSpec.
+        file: of the model.
+        engine, device: what ran it, where.
+        commit: of the code.
+        options: what was asked for, by name.
+        sets: what was measured.
+    """
+
+    model: str
+    file: str
+    engine: str
+    device: str
+    commit: str
+    options: Mapping[str, Any]
+    sets: Sequence[SetReport]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of the JSON file."""
+        head = {name: value for name, value in vars(self).items() if name != 'sets'}
+        return head | {
+            'sets': {
+                entry.name: {
+                    'annotations': entry.annotations,
+                    'images': entry.images,
+                    'images_per_second': entry.images_per_second,
+                    'metrics': dict(entry.scores.overall),
+                    'classes': {name: dict(row) for name, row in entry.scores.classes.items()},
+                }
+                for entry in self.sets
+            }
+        }
+
+    def to_markdown(self) -> str:
+        """Markdown: what was run, and a table for each set."""
+        lines = [f'# {self.model}', '', f'- model: `{self.file}`']
+        lines += [f'- engine: {self.engine} on {self.device}', f'- commit: {self.commit}']
+        lines += [f'- {name}: {value}' for name, value in self.options.items()]
+        for entry in self.sets:
+            header, rows = _table(entry.scores)
+            lines += ['', f'## {entry.name}', '']
+            lines += [f'`{entry.annotations}`: {_size(entry)}', '']
+            lines += [_markdown_row(header), _markdown_row(['---'] * len(header))]
+            lines += map(_markdown_row, rows)
+        return '\n'.join(lines) + '\n'
+
+    def write(self, folder: Path) -> None:
+        """Write both files, each whole or not at all."""
+        document = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        write_atomically(folder / JSON_FILE, document + '\n')
+        write_atomically(folder / MARKDOWN_FILE, self.to_markdown())
+
+    def show(self, console: Console) -> None:
+        """Print a table for each set: metrics below each other, with few classes also theirs."""
+        for entry in self.sets:
+            header, rows = _table(entry.scores)
+            shown = rows if 2 <= len(rows) <= _MOST_COLUMNS else rows[:1]
+            table = Table()
+            for index, name in enumerate(['metric', *(row[0] for row in shown)]):
+                table.add_column(name, justify='right' if index else 'left')
+            for column, metric in enumerate(header[1:], start=1):
+                values = [row[column] for row in shown]
+                if set(values) != {_UNDEFINED}:
+                    table.add_row(metric, *values)
+            console.print(f'{self.model} on {entry.name}: {_size(entry)}', soft_wrap=True)
+            console.print(table)
+
+
+def _size(entry: SetReport) -> str:
+    return f'{entry.images} images, {entry.images_per_second:g} per second'
+
+
+def _table(scores: Scores) -> tuple[list[str], list[list[str]]]:
+    """Header, and a row for all classes and each one: metrics side by side."""
+    metrics = list(dict.fromkeys([*scores.overall, *_class_metrics(scores)]))
+    rows = [[_ALL, *(_text(name, scores.overall.get(name)) for name in metrics)]]
+    for class_name, values in scores.classes.items():
+        rows.append([class_name, *(_text(name, values.get(name)) for name in metrics)])
+    return ['class', *metrics], rows
+
+
+def _class_metrics(scores: Scores) -> Iterator[str]:
+    for values in scores.classes.values():
+        yield from values
+
+
+def _text(name: str, value: float | None) -> str:
+    if value is None:
+        return _UNDEFINED
+    kind = name.rpartition('_')[2]
+    if kind in COUNTS:
+        return f'{value:.0f}'
+    return f'{value:.1f}' if kind in PERCENTAGES else f'{value:.3f}'
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f'| {" | ".join(cells)} |'
