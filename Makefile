@@ -4,6 +4,10 @@ VENV := .venv/bin
 DEMO_CLIP := samples/pets09_s2l1.mp4
 DEMO_OUT := out/demo
 
+# `make setup` leaves compiling to the first import; without its files every process of the tests
+# would compile torch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test demo test lint bench clean
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,8 @@ class Checkpoint:
         seed: seed of the run.
         commit: git commit of the code, `+` appended where the tree was changed.
         config: the training configuration as a plain mapping.
-        training_state: raw weights, optimiser and schedule, for an exact resume.
+        training_state: raw weights, optimiser and all else that an exact resume needs; empty
+            where the checkpoint is for use only.
     """
 
     spec: ModelSpec
@@ -40,11 +43,12 @@ class Checkpoint:
     training_state: dict[str, Any]
 
     def save(self, path: Path) -> None:
-        """Write to `path`; an interrupted write leaves the old file untouched."""
-        document = {**vars(self), 'spec': self.spec.to_dict(), 'format': FORMAT_VERSION}
-        partial = path.with_suffix('.partial')
-        torch.save(document, partial)
-        os.replace(partial, path)
+        """Write to `path`; an interrupted write leaves the old file untouched.
+
+        Raises:
+            OSError: it cannot be written; the text has the path, and no partial file is left.
+        """
+        write_tensors(path, {**vars(self), 'spec': self.spec.to_dict(), 'format': FORMAT_VERSION})
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -54,9 +58,13 @@ class Checkpoint:
             FileNotFoundError: there is no such file.
             ValueError: it is no checkpoint of this project.
         """
-        document = torch.load(path, map_location='cpu', weights_only=True)
+        wrong = f'{path} is not a centertrack_ros checkpoint of format {FORMAT_VERSION}'
+        try:
+            document = torch.load(path, map_location='cpu', weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise ValueError(f'{wrong}: {str(error).splitlines()[0]}') from error
         if not isinstance(document, dict) or document.pop('format', None) != FORMAT_VERSION:
-            raise ValueError(f'{path} is not a centertrack_ros checkpoint of format 1')
+            raise ValueError(wrong)
         return cls(**{**document, 'spec': ModelSpec.from_dict(document['spec'])})
 
     def network(self) -> nn.Module:
@@ -64,6 +72,28 @@ class Checkpoint:
         network = build_network(self.spec)
         network.load_state_dict(self.weights)
         return network.eval()
+
+
+def write_tensors(path: Path, document: Mapping[str, Any]) -> None:
+    """Write `document` with torch.save, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; the text has the path, and no partial file is left.
+    """
+    partial = path.with_suffix('.partial')
+    try:
+        with partial.open('wb') as file:
+            torch.save(dict(document), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:
+        # torch.save says RuntimeError where the disk is full.
+        partial.unlink(missing_ok=True)
+        raise OSError(f'{path}: could not be written: {error}') from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def git_commit() -> str:

@@ -19,10 +19,11 @@ from centertrack_ros.replay.mot_files import read_mot
 from centertrack_ros.settings import Settings
 from training import export, import_checkpoint
 from training.checkpoint import Checkpoint
+from training.classes import COCO_JOINTS
 from training.conformance.networks import original_state_dict
 from training.conformance.vectors import Vectors
 from training.models.graph import TrackerGraph
-from training.presets import COCO_JOINTS, PRESETS
+from training.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = Vectors(ROOT / 'test' / 'data' / 'conformance')

@@ -55,6 +55,17 @@ def test_grown_tracker_starts_as_the_detector(detector, weights_folder):
     assert not after['reg'].any()
 
 
+def test_own_classes_begin_with_what_the_detector_knows(detector, weights_folder):
+    own = load_mb3_centernet(weights_folder, ('dog', 'forklift', 'person'))
+    image = _read(weights_folder / 'pets_400.png')[:, :, :256, :256]
+    with torch.no_grad():
+        heat, every = own(image)['hm'], detector(image)['hm']
+        torch.testing.assert_close(own(image)['ltrb'], detector(image)['ltrb'])
+    torch.testing.assert_close(heat[:, [0, 2]], every[:, [16, 0]])
+    # Nothing is known of the other one: it is seen nowhere.
+    assert heat[:, 1].sigmoid().max() < 0.1
+
+
 def test_every_parameter_learns():
     torch.manual_seed(0)
     network = MobileNetV3CenterTrack({'hm': 3, 'ltrb': 4, 'reg': 2, 'tracking': 2})

@@ -32,12 +32,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 # Their names of tensors, as regular expressions that are replaced one after the other. `base` is
-# CenterTrack's, CenterNet's and CondInst's, `backbone` that of CenterTrack's generic network.
+# CenterTrack's, CenterNet's and CondInst's, `backbone` that of CenterTrack's generic network; DLA
+# trained on ImageNet has neither.
 ORIGINAL_NAMES: tuple[tuple[str, str], ...] = (
-    (r'^(?:base|backbone)\.base_layer\.', 'stems.image.'),
-    (r'^(?:base|backbone)\.pre_img_layer\.', 'stems.previous_image.'),
-    (r'^(?:base|backbone)\.pre_hm_layer\.', 'stems.prior_heatmap.'),
-    (r'^(?:base|backbone)\.level(\d)\.', r'levels.\1.'),
+    (r'^(?:base\.|backbone\.)?base_layer\.', 'stems.image.'),
+    (r'^(?:(?:base|backbone)\.)?pre_img_layer\.', 'stems.previous_image.'),
+    (r'^(?:(?:base|backbone)\.)?pre_hm_layer\.', 'stems.prior_heatmap.'),
+    (r'^(?:base\.|backbone\.)?level(\d)\.', r'levels.\1.'),
     (r'\btree1\.', 'first.'),
     (r'\btree2\.', 'second.'),
     (r'^(levels\..*)\.conv([12])\.', r'\1.convolution\2.'),
@@ -51,10 +52,10 @@ ORIGINAL_NAMES: tuple[tuple[str, str], ...] = (
 # Tensors that the originals have and that change nothing.
 WITHOUT_EFFECT: tuple[tuple[str, str], ...] = (
     (
-        r'^(?:base|backbone)\.level[34]\.project\.',
+        r'^(?:base\.|backbone\.)?level[34]\.project\.',
         'the result is handed to a tree that makes its own',
     ),
-    (r'^(?:base|backbone)\.fc\.', 'classifies ImageNet'),
+    (r'^(?:base\.|backbone\.)?fc\.', 'classifies ImageNet'),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.classes import COCO_CLASSES
 from training.models.mobilenetv3 import _BLOCKS, MobileNetV3CenterTrack
 
 HEADS = {'hm': 80, 'ltrb': 4}
@@ -40,15 +42,27 @@ def read_weights(folder: Path) -> dict[str, NDArray[np.float32]]:
     return weights
 
 
-def load_mb3_centernet(folder: Path) -> MobileNetV3CenterTrack:
+def load_mb3_centernet(
+    folder: Path, class_names: Sequence[str] = COCO_CLASSES
+) -> MobileNetV3CenterTrack:
     """The published detector as a network of ours, in evaluation mode, with its two heads.
 
     Changed on the way, without effect on the result: the stem takes BGR instead of RGB, and
     `ltrb` comes in output cells instead of input pixels.
+
+    Args:
+        folder: with `centernet.json` and `centernet.bin`.
+        class_names: of the network; those that COCO does not have start anew.
     """
-    model = MobileNetV3CenterTrack(HEADS)
+    model = MobileNetV3CenterTrack({**HEADS, 'hm': len(class_names)})
     state = model.state_dict()
-    state.update(_state_dict(read_weights(folder)))
+    published = _state_dict(read_weights(folder))
+    for name in ('heads.hm.pointwise.weight', 'heads.hm.pointwise.bias'):
+        rows = published.pop(name)
+        for row, class_name in enumerate(class_names):
+            if class_name in COCO_CLASSES:
+                state[name][row] = rows[COCO_CLASSES.index(class_name)]
+    state.update(published)
     model.load_state_dict(state)
     return model.eval()
 

@@ -32,18 +32,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 _POSITIONS = [(stage, index) for stage, count in enumerate(_BLOCKS) for index in range(count)]
 ORIGINAL_NAMES: tuple[tuple[str, str], ...] = (
-    (r'^backbone\.pre_img_layer\.', 'stems.previous_image.'),
-    (r'^backbone\.pre_hm_layer\.', 'stems.prior_heatmap.'),
-    (r'^backbone\.features\.0\.', 'stems.image.'),
+    (r'^(?:backbone\.)?pre_img_layer\.', 'stems.previous_image.'),
+    (r'^(?:backbone\.)?pre_hm_layer\.', 'stems.prior_heatmap.'),
+    (r'^(?:backbone\.)?features\.0\.', 'stems.image.'),
     *(
-        (rf'^backbone\.features\.{number}\.conv\.', f'stages.{stage}.{index}.layers.')
+        (rf'^(?:backbone\.)?features\.{number}\.conv\.', f'stages.{stage}.{index}.layers.')
         for number, (stage, index) in enumerate(_POSITIONS, start=1)
     ),
     (r'^neck\.deconv_layers\.', 'neck.'),
     *dla_up.ORIGINAL_NAMES,
 )
 WITHOUT_EFFECT: tuple[tuple[str, str], ...] = (
-    (r'^backbone\.(features\.18|classifier)\.', 'classifier of ImageNet'),
+    (r'^(?:backbone\.)?(features\.18|classifier)\.', 'classifier of ImageNet'),
 )
 
 

@@ -29,6 +29,7 @@ from training.models.layers import (
     zero_convolution,
 )
 from training.models.network import CenterTrackNetwork
+from training.models.unnormalised import initialise_unnormalised
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,16 @@ _TAP_STRIDE_4, _TAP_STRIDE_8, _TAP_STRIDE_16 = 3, 5, 11
 _TOP = 480
 FEATURES = 128
 MOTION_HEADS = ('reg', 'tracking')
+# For `initialise_unnormalised`, by the numbers of the blocks. A hard swish halves small signals,
+# and so do gates at first.
+_INPUT_SQUARES = {
+    r'^blocks\.(0|2|4|5|7|8|9|11|13|14)\.project$|(squeeze|gate)\.expand$': 0,
+    r'(^|\.)(previous_|prior_)?stem$|\.(expand|pointwise)$|^(top|lateral_16\.reduce)$': 1,
+    r'^motion\.heads\.': 1,
+    r'^blocks\.(10|12)\.project$': 1 / 16,
+    r'^blocks\.3\.project$|^heads\..*\.depthwise$|^motion\.appearance$': 1 / 8,
+    r'^blocks\.([6-9]|1\d)\.(depthwise|project)$|^upsample_32\..*\.depthwise$': 1 / 4,
+}
 
 
 class InvertedResidual(nn.Module):
@@ -224,7 +235,7 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
         self.gate = _FeatureGate(FEATURES, 32)
         self.heads = nn.ModuleDict(
             {
-                name: _make_head(name, count)
+                name: SeparableConv2d(FEATURES, count, 3)
                 for name, count in heads.items()
                 if name not in MOTION_HEADS
             }
@@ -235,6 +246,9 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
             if motion_heads
             else None
         )
+        initialise_unnormalised(self, _INPUT_SQUARES)
+        for name, head in self.heads.items():
+            nn.init.constant_(head.pointwise.bias, HEADS[name].initial_bias)
 
     def _stacks(
         self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
@@ -265,13 +279,6 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
             x = upsample(functional.relu(torch.cat([lateral(taps[tap]), x], 1)))
         x = functional.relu(torch.cat([self.lateral_4(taps[_TAP_STRIDE_4]), x], 1))
         return self.gate(x)
-
-
-def _make_head(name: str, channels: int) -> SeparableConv2d:
-    head = SeparableConv2d(FEATURES, channels, 3)
-    assert head.pointwise.bias is not None
-    nn.init.constant_(head.pointwise.bias, HEADS[name].initial_bias)
-    return head
 
 
 def grow_tracker(

@@ -21,9 +21,11 @@ from training.heads import HEADS
 from training.models.network import CenterTrackNetwork
 
 # What may stay as it was initialised because the checkpoint does not have it.
-NewPart = Literal['inputs', 'heads', 'classes']
+NewPart = Literal['inputs', 'heads', 'classes', 'neck']
 
 HEAD_ALIASES = {'hmap': 'hm', 'regs': 'reg', 'w_h_': 'wh'}  # simple-CenterNet
+_NECK = 'neck.'
+_COUNTER = '.num_batches_tracked'
 _INPUTS = re.compile(r'(^|\.)(previous_image|prior_heatmap|previous_stem|prior_stem)\.')
 
 
@@ -87,8 +89,9 @@ def load_checkpoint(
         source: the file, or its state dict.
         initialise: parts that may keep their initial values: `inputs`, where the checkpoint is a
             detector's and the network has a previous image or a prior heatmap; `heads`, heads
-            that the checkpoint has not; `classes`, the last layer of `hm` where the number of
-            classes differs.
+            that the checkpoint has not, and those that only the checkpoint has are dropped;
+            `classes`, the last layer of `hm` where the number of classes differs; `neck`, where
+            the checkpoint is a backbone that was trained to classify.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -112,11 +115,13 @@ def load_checkpoint(
             values[ours], old_name[ours] = value, name
         elif reason is not None:
             dropped.append((name, reason))
+        elif 'heads' in initialise and _is_other_head(network, ours):
+            dropped.append((name, 'the model has no such head'))
         else:
             left.append(name)
     missing = _check_shapes(wanted, values, initialise)
     missing |= {
-        name: 'the checkpoint has no such input' if _INPUTS.search(name) else 'new head'
+        name: _why_new(name)
         for name in wanted
         if name not in values and name not in missing and _may_be_new(name, values, initialise)
     }
@@ -186,13 +191,31 @@ def _is_class_layer(name: str, wanted: Mapping[str, Tensor]) -> bool:
     return last.rpartition('.')[0] == layer
 
 
+def _is_other_head(network: CenterTrackNetwork, name: str) -> bool:
+    first, _, rest = name.partition('.')
+    return first == 'heads' and rest.partition('.')[0] not in network.heads
+
+
 def _may_be_new(name: str, values: Mapping[str, Tensor], initialise: Collection[NewPart]) -> bool:
     if _INPUTS.search(name):
         return 'inputs' in initialise
+    if name.endswith(_COUNTER) and name.removesuffix(_COUNTER) + '.weight' in values:
+        # PyTorch did not have it before 0.4.1, and it counts for nothing at a fixed momentum.
+        return True
+    if name.startswith(_NECK):
+        return 'neck' in initialise and not any(other.startswith(_NECK) for other in values)
     if not name.startswith('heads.'):
         return False
     head = '.'.join(name.split('.')[:2]) + '.'
     return 'heads' in initialise and not any(other.startswith(head) for other in values)
+
+
+def _why_new(name: str) -> str:
+    if _INPUTS.search(name):
+        return 'the checkpoint has no such input'
+    if name.startswith('heads.'):
+        return 'new head'
+    return 'new neck' if name.startswith(_NECK) else 'written by an older PyTorch'
 
 
 def _mismatch(left: list[str], absent: list[str]) -> str:
@@ -205,4 +228,6 @@ def _mismatch(left: list[str], absent: list[str]) -> str:
             parts.append("a detector becomes a tracker with initialise=('inputs',)")
         if any(name.startswith('heads.') for name in absent):
             parts.append("heads that it never had start anew with initialise=('heads',)")
+        if any(name.startswith(_NECK) for name in absent):
+            parts.append("a backbone alone needs initialise=('neck', 'heads', 'inputs')")
     return '; '.join(parts)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
 
+from training.models import ARCHITECTURES
 from training.models.network import CenterTrackNetwork, InputStems, make_heads
 from training.models.original_checkpoint import load_checkpoint, our_name, read_state_dict
 
@@ -147,6 +150,48 @@ def test_a_detector_becomes_a_tracker_only_when_asked():
         'prior_heatmap': 'the checkpoint has no such input',
         'tracking': 'new head',
     }
+
+
+def test_a_head_that_the_model_has_not_is_dropped_only_when_asked():
+    state = _original() | {'dep.0.weight': torch.ones(6, 4, 3, 3), 'dep.0.bias': torch.ones(6)}
+    with pytest.raises(ValueError, match=r'2 tensors of the checkpoint have no place here: .*dep'):
+        load_checkpoint(_tiny(), state, initialise=['inputs', 'classes'])
+    network = _tiny()
+    report = load_checkpoint(network, state, initialise=['heads'])
+    assert report.dropped == (
+        ('dep.0.weight', 'the model has no such head'),
+        ('dep.0.bias', 'the model has no such head'),
+    )
+    assert torch.equal(network.heads['wh'][0].weight, state['wh.0.weight'])
+
+
+@pytest.mark.parametrize(
+    ('architecture', 'renames'),
+    [
+        ('dla34_plain', [('stems.image.', 'base_layer.'), ('levels.', 'level')]),
+        ('resnet18', [('stems.image.0', 'conv1'), ('stems.image.1', 'bn1')]),
+    ],
+)
+def test_a_backbone_trained_on_imagenet_starts_a_tracker(architecture, renames):
+    """As files of 2018 have it: no prefix, a classifier, batch norms without counters."""
+    heads = {'hm': 1, 'reg': 2, 'wh': 2, 'tracking': 2}
+    variant = ARCHITECTURES[architecture]
+    network = variant.network(heads, previous_image=True, prior_heatmap=True, **variant.variant)
+    state = {'fc.bias': torch.zeros(1000)}
+    for name, value in network.state_dict().items():
+        old = not re.match(r'neck|heads|stems\.pr', name)
+        if old and not name.endswith('num_batches_tracked'):
+            for ours, theirs in renames:
+                name = name.replace(ours, theirs)
+            state[name] = torch.full_like(value, 0.5)
+    with pytest.raises(ValueError, match=r"initialise=\('neck', 'heads', 'inputs'\)"):
+        load_checkpoint(network, state, initialise=['heads', 'inputs'])
+    report = load_checkpoint(network, state, initialise=['neck', 'heads', 'inputs'])
+    assert {name for name, _ in report.dropped} == {'fc.bias'}
+    assert len(report.taken) + len(report.renamed) == len(state) - 1
+    new = {name for name, reason in report.missing if reason != 'written by an older PyTorch'}
+    assert {name.split('.')[0] for name in new} == {'neck', 'heads', 'stems'}
+    assert (network.state_dict()['stems.image.0.weight'] == 0.5).all()
 
 
 def test_a_head_that_is_partly_there_is_not_new():
