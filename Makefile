@@ -9,7 +9,7 @@ DEMO_OUT := out/demo
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test lint bench clean
+.PHONY: help setup setup-test demo test lint bench train-tiny clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ lint: setup-test  ## ruff and mypy
 
 bench: setup-test  ## time of each stage on this machine
 	$(VENV)/python -m benchmarks.pipeline
+
+train-tiny: setup-test  ## train a tiny set by heart; KIND=video|pose|boxes3d ARCHITECTURE=resnet18
+	$(VENV)/python -m training.overfit $(or $(KIND),video) --again $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
 
 clean:  ## remove what the other targets made, .venv too
 	rm -rf .venv out build install log .mypy_cache .pytest_cache .ruff_cache

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from centertrack_ros.model_spec import ModelSpec
 from training.config import OptimisationConfig, TrainConfig
 from training.data.build import build_training_set, build_validation_pairs
 from training.data.dataset import TrackingDataset
 from training.distributed import Processes
-from training.evaluation import EvaluationSet, evaluate_network
-from training.experiment import config_rules, model_spec, start_network
+from training.evaluation import EvaluationSet, evaluate_network, known_metrics
+from training.experiment import config_rules, model_spec
 from training.loop import LoopRules
-from training.losses import TotalLoss
+from training.losses import TotalLoss, loss_weights
 from training.optimisation import Schedule, linear_rule
-from training.selection import Selection
+from training.selection import LOSS, Selection
+from training.start import start_network
 from training.trainer import OptimiserRules, StepRules, Trainer
-from training.validation import Metrics, Validation
+from training.validation import Validation
 
 # Weight decay where the configuration says nothing: Adam adds it to the gradient, where it does
 # not do what it is meant for.
@@ -64,11 +65,16 @@ def assemble(config: TrainConfig, processes: Processes) -> Parts:
             f'{loop.batch_size}: zero steps per epoch; lower loop.batch_size or raise '
             'data.epoch_length'
         )
+    trainer = make_trainer(config, spec, processes, steps)
+    selection = Selection(loop.metric, loop.patience)
+    validation = make_validation(config, spec, processes) if processes.is_first else None
+    if validation:
+        selection.check(validation.names)
     return Parts(
-        trainer=make_trainer(config, spec, processes, steps),
+        trainer=trainer,
         dataset=dataset,
-        validation=make_validation(config, spec, processes) if processes.is_first else None,
-        selection=Selection(loop.metric, loop.patience),
+        validation=validation,
+        selection=selection,
         rules=LoopRules(
             epochs=loop.epochs,
             steps_per_epoch=steps,
@@ -145,11 +151,15 @@ def make_validation(config: TrainConfig, spec: ModelSpec, processes: Processes) 
         FileNotFoundError, ValueError: see `build_validation_pairs`.
     """
     part = processes.share(config.loop.batch_size)
+    pairs = build_validation_pairs(config, spec)
+    sets = _validation_sets(config, spec)
+    terms = loss_weights(spec.heads, config.losses)
     return Validation(
-        build_validation_pairs(config, spec),
+        pairs,
         batch_size=part.stop - part.start,
         workers=config.loop.workers,
-        metrics=_metrics(config, spec),
+        metrics=partial(evaluate_network, sets=sets) if sets else None,
+        names={LOSS, *(f'{LOSS}_{term}' for term in terms), *known_metrics(spec, sets)},
     )
 
 
@@ -158,10 +168,8 @@ def _weight_decay(optimisation: OptimisationConfig) -> float:
     return _WEIGHT_DECAY[optimisation.optimiser] if given is None else given
 
 
-def _metrics(config: TrainConfig, spec: ModelSpec) -> Metrics | None:
-    if not config.data.validation:
-        return None
-    sets = [
+def _validation_sets(config: TrainConfig, spec: ModelSpec) -> list[EvaluationSet]:
+    return [
         EvaluationSet.load(
             Path(entry.annotations),
             Path(entry.images),
@@ -173,8 +181,3 @@ def _metrics(config: TrainConfig, spec: ModelSpec) -> Metrics | None:
         )
         for entry in config.data.validation
     ]
-
-    def measure(network: nn.Module, spec: ModelSpec, device: torch.device) -> dict[str, float]:
-        return evaluate_network(network, spec, sets, device=device)
-
-    return measure

@@ -58,10 +58,16 @@ class Checkpoint:
             FileNotFoundError: there is no such file.
             ValueError: it is no checkpoint of this project.
         """
-        wrong = f'{path} is not a centertrack_ros checkpoint of format {FORMAT_VERSION}'
+        wrong = (
+            f'{path} is not a centertrack_ros checkpoint of format {FORMAT_VERSION} '
+            '(training.import_checkpoint makes one of weights of CenterTrack or CenterNet)'
+        )
         try:
             document = torch.load(path, map_location='cpu', weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        except pickle.UnpicklingError as error:
+            # PyTorch's text would have people load it unsafely.
+            raise ValueError(wrong) from error
+        except (RuntimeError, EOFError) as error:
             raise ValueError(f'{wrong}: {str(error).splitlines()[0]}') from error
         if not isinstance(document, dict) or document.pop('format', None) != FORMAT_VERSION:
             raise ValueError(wrong)

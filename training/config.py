@@ -23,6 +23,7 @@ Positive: TypeAlias = Annotated[int, Field(ge=1)]
 NotNegative: TypeAlias = Annotated[int, Field(ge=0)]
 PositiveReal: TypeAlias = Annotated[float, Field(gt=0)]
 NotNegativeReal: TypeAlias = Annotated[float, Field(ge=0)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 # 1 would never follow the weights.
 Decay: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
@@ -75,9 +76,11 @@ class StartConfig:
     """The weights that training begins with.
 
     Attributes:
-        kind: `random`; `checkpoint`: a checkpoint of this project (`*.pt`); `original`: a file of
-            the original programs or an ImageNet-trained backbone, by the rename table of the
-            architecture; `mb3_centernet`: the published detector in the folder `path`.
+        kind: `random`; `checkpoint`: a checkpoint of this project (`*.pt`); `exported`: a model
+            that `training.export` wrote, such as a shipped one (`*.onnx`, with its JSON);
+            `original`: a file of the original programs or an ImageNet-trained backbone, by the
+            rename table of the architecture; `mb3_centernet`: the published detector in the
+            folder `path`. Classes of the first two are found by their names.
         path: file or folder.
         initialise: parts that may be absent from the file, see
             `training.models.original_checkpoint`; all else is strict.
@@ -85,7 +88,7 @@ class StartConfig:
 
     __pydantic_config__ = _STRICT
 
-    kind: Literal['random', 'checkpoint', 'original', 'mb3_centernet'] = 'random'
+    kind: Literal['random', 'checkpoint', 'exported', 'original', 'mb3_centernet'] = 'random'
     path: str = ''
     initialise: tuple[NewPart, ...] = ()
 
@@ -108,9 +111,9 @@ class CocoSet:
     kind: Literal['coco']
     annotations: str
     images: str
-    weight: float = 0.0
+    weight: NotNegativeReal = 0.0
     source: str = ''
-    mosaic: float = 0.0
+    mosaic: Share = 0.0
     skip_categories: tuple[str, ...] = ()
 
 
@@ -128,8 +131,8 @@ class MixedSet:
 
     kind: Literal['mix']
     root: str
-    weight: float = 1.0
-    still_share: float = 0.4
+    weight: PositiveReal = 1.0
+    still_share: Share = 0.4
 
 
 DataSet: TypeAlias = Annotated[CocoSet | MixedSet, Field(discriminator='kind')]

@@ -60,7 +60,7 @@ def _check(config: TrainConfig) -> None:
                 f'{loop.epochs - 1}, before the last of loop.epochs, '
                 f'received {list(optimisation.milestones)}'
             )
-    if loop.metric != LOSS and not config.data.validation:
+    if not loop.metric.startswith(LOSS) and not config.data.validation:
         raise ValueError(
             f'loop.metric: {loop.metric!r} is measured on the sets of data.validation, and there '
             'are none; name some, or choose loss'

@@ -88,10 +88,6 @@ class Processes:
             return here
         return bool(self.total(torch.tensor(float(here), device=self.device)) > 0)
 
-    def barrier(self) -> None:
-        """Wait until all processes are here."""
-        self.any(False)
-
     def wrap(self, module: nn.Module, *, find_unused: bool = False) -> nn.Module:
         """`module`, whose gradients become the means over all processes as they are computed.
 

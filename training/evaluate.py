@@ -73,8 +73,8 @@ def evaluate(options: argparse.Namespace) -> Report:
         FileNotFoundError, ValueError: a file is missing or wrong, or options contradict.
     """
     check_options(options)
-    model = _load_model(options)
     settings = _settings(options)
+    model = _load_model(options)
     sets = _load_sets(options, model.spec)
     names = distinct_names([evaluation_set.name for evaluation_set in sets])
     # Of all sets before the first one runs, which may take hours.
@@ -125,7 +125,9 @@ def _evaluate_set(
         if metric in BENCHMARKS
     ]
     seconds = sum(result.seconds for result in results)
-    return SetReport(name, evaluation_set.source, len(results), seconds, merged_scores(scores))
+    resets = sum(bool(result.reset_reason) for result in results)
+    merged = merged_scores(scores)
+    return SetReport(name, evaluation_set.source, len(results), seconds, merged, resets)
 
 
 def _track(
@@ -161,6 +163,11 @@ def _settings(options: argparse.Namespace) -> Settings:
         settings = replace(settings, tracker_method=options.tracker)
     if options.classes:
         settings = replace(settings, class_filter=tuple(options.classes))
+    if options.public_detections is not None and settings.tracker_method == 'robust':
+        raise ValueError(
+            '--public-detections: expected --tracker centertrack or centertrack_hungarian, which '
+            'have a rule for them, received robust'
+        )
     return settings
 
 
@@ -184,6 +191,8 @@ def _load_sets(options: argparse.Namespace, spec: ModelSpec) -> list[EvaluationS
             sets.append(
                 load(Path(entry.annotations), Path(entry.images), skipped_categories=categories)
             )
+    for evaluation_set in sets:
+        evaluation_set.check_pictures()
     if options.classes:
         sets = [evaluation_set.of_classes(options.classes) for evaluation_set in sets]
     return sets
@@ -212,7 +221,13 @@ def _families(
     if options.metrics:
         asked = [name for name in options.metrics if name in FAMILIES]
         return check_families(asked, evaluation_set, spec)
-    return applicable_families(evaluation_set, spec, tracked=not options.scales)
+    families = applicable_families(evaluation_set, spec, tracked=not options.scales)
+    if not families and not options.results:
+        raise ValueError(
+            f'{evaluation_set.source}: expected labelled objects of the classes measured, there '
+            'are none; for a test set without them write its files with --results'
+        )
+    return families
 
 
 def _told(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:

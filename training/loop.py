@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -160,8 +161,7 @@ class TrainingLoop:
         values: dict[str, float] = {}
         if self._validation and rules.is_due(rules.validate_every, number):
             try:
-                with self._stop.at_once():
-                    values = self._validation.measure(self._trainer)
+                values = self._validation.measure(self._trainer, self._stop.at_once())
             except StopNow:
                 self._line.say('validation was broken off; --resume begins with it')
         if self._processes.any(self._stop.requested):
@@ -203,15 +203,17 @@ class TrainingLoop:
         folder.log('validation', self._trainer.step, epoch, values)
         text = '  '.join(f'{name} {value:.4g}' for name, value in values.items())
         self._line.say(f'validation after epoch {epoch}: {text}')
+        if math.isnan(values.get(selection.metric, math.nan)):
+            self._line.say(f'{selection.metric} is not defined here, which counts as no better')
         if better:
             self._checkpoint(resumable=False).save(folder.best)
             self._line.say(f'best {selection.metric} so far: {selection.best:.4g}, best.pt saved')
 
     def _count_faults(self, epoch: int) -> None:
         faults = self._dataset.faults
-        # Each process counts the pictures that it has met.
-        met = torch.tensor(float(faults.pictures), device=self._processes.device)
-        pictures = int(self._processes.total(met))
+        # Each process knows those that it has met; several may have met the same.
+        met = self._dataset.broken_pictures.to(self._processes.device, torch.float32)
+        pictures = int(self._processes.total(met).count_nonzero())
         counts = {'wrong_entries': faults.entries, 'broken_pictures': pictures}
         if self._folder:
             self._folder.log('data', self._trainer.step, epoch, counts)
@@ -249,7 +251,11 @@ class TrainingLoop:
         """
         step = self._trainer.step
         items = self._indices.of_step(step)
-        write_tensors(self._bad_batch, {'batch': dict(batch), 'items': items, 'step': step})
+        try:
+            write_tensors(self._bad_batch, {'batch': dict(batch), 'items': items, 'step': step})
+            where = f'is in {self._bad_batch}'
+        except OSError as failure:
+            where = f'is lost: {failure}'
         raise NonFiniteLossError(
-            f'{error}; items {items} of the training set; the batch is in {self._bad_batch}'
+            f'{error}; items {items} of the training set; the batch {where}'
         ) from error

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from centertrack_ros.model_spec import ModelSpec
 from training.losses import TotalLoss
-from training.models.graph import to_float
 from training.models.network import CenterTrackNetwork
+from training.models.normalisation import ImageNormalisation
 
 Batch = Mapping[str, Tensor]
 Stacks = list[dict[str, Tensor]]
@@ -48,9 +48,7 @@ class Objective(nn.Module):
         self._forward_stacks = torch.compile(forward) if compile else forward
         self._inputs = ('image',) + ('previous_image',) * spec.previous_image
         self._has_prior = spec.prior_heatmap
-        mean, std = (torch.tensor(v)[:, None, None] for v in (spec.channel_mean, spec.channel_std))
-        self.register_buffer('_mean', mean, persistent=False)
-        self.register_buffer('_std', std, persistent=False)
+        self._normalise = ImageNormalisation(spec)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Each loss and their weighted sum `total`, see `TotalLoss`.
@@ -62,11 +60,11 @@ class Objective(nn.Module):
 
     def stacks(self, batch: Batch) -> Stacks:
         """Maps of every stack of the network."""
-        images = {name: self._normalised(batch[name]) for name in self._inputs}
+        images = {name: self._image(batch[name]) for name in self._inputs}
         if self._has_prior:
             images['prior_heatmap'] = batch['prior_heatmap']
         return self._forward_stacks(**images)  # type: ignore[no-any-return]
 
-    def _normalised(self, image: Tensor) -> Tensor:
-        values = (to_float(image) - self._mean) / self._std
+    def _image(self, image: Tensor) -> Tensor:
+        values = self._normalise(image)
         return values if self._channels_last else values.contiguous()

@@ -156,9 +156,10 @@ class AveragedWeights:
         """The network has the averages and is in evaluation mode; afterwards all is as it was."""
         training = {module: module.training for module in self._network.modules()}
         raw = _copy(self._network.state_dict()) if self._values else {}
-        self._network.load_state_dict(self.state_dict())
-        self._network.eval()
         try:
+            if self._values:
+                self._network.load_state_dict(self._values)
+            self._network.eval()
             yield
         finally:
             if raw:

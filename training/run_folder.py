@@ -44,7 +44,7 @@ class RunFolder:
         self._log_path = path / 'log.jsonl'
         with _located(self._log_path):
             _forget_after(self._log_path, step)
-        self._board = SummaryWriter(str(path), purge_step=step + 1 if step else None)
+        self._board = SummaryWriter(str(path), purge_step=step + 1)
 
     def __enter__(self) -> RunFolder:
         return self
@@ -79,7 +79,7 @@ class RunFolder:
             write_atomically(path, yaml.safe_dump(_plain(config), sort_keys=False))
         path = self.path / 'environment.json'
         with _located(path):
-            starts = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else []
+            starts = _starts(path)
             starts.append(environment(command))
             write_atomically(path, json.dumps(starts, indent=1) + '\n')
 
@@ -98,6 +98,19 @@ class RunFolder:
         with _located(self.path):
             self._board.add_image(name, image[..., ::-1].copy(), step, dataformats='HWC')
             self._board.flush()
+
+
+def _starts(path: Path) -> list[Any]:
+    """Those that `environment.json` already lists; ValueError where it is no list."""
+    if not path.is_file():
+        return []
+    try:
+        starts = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError:
+        starts = None
+    if not isinstance(starts, list):
+        raise ValueError(f'{path}: expected a list of starts in JSON; move the file away')
+    return starts
 
 
 def last_checkpoint(folder: Path) -> Path:
@@ -144,7 +157,7 @@ def _forget_after(log: Path, step: int) -> None:
             record = json.loads(line)
         except ValueError:
             continue  # a line that a full disk or a power cut has torn
-        if record['step'] <= step:
+        if isinstance(record, dict) and record.get('step', 0) <= step:
             kept.append(line + '\n')
     write_atomically(log, ''.join(kept))
 

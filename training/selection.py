@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from centertrack_ros.replay.metrics import COUNTS
+from training.evaluation.boxes3d import ERRORS_3D
+
 LOSS = 'loss'
-# Counts of mistakes.
-_LOWEST = ('FP', 'FN', 'IDSW')
+_LOWEST = (*COUNTS, *ERRORS_3D)
 
 
 @dataclass
@@ -17,7 +19,8 @@ class Selection:
     """The best validation so far.
 
     Attributes:
-        metric: name; the highest is the best, but of losses and counts of mistakes the lowest.
+        metric: name; the highest is the best, but of losses, errors and counts of mistakes the
+            lowest.
         patience: validations without a better one after which training stops; 0 = never.
         best: best value; NaN before the first one.
         stale: validations since then.
@@ -33,21 +36,27 @@ class Selection:
     def take(self, values: Mapping[str, float]) -> bool:
         """Count one validation; whether it is the best so far.
 
-        Raises:
-            ValueError: the metric is not among `values`; the text lists those that are.
+        One without the metric is not: errors of boxes in space for example are unknown as long
+        as none is found.
         """
-        if self.metric not in values:
-            raise ValueError(
-                f'loop.metric: expected one of {sorted(values)}, received {self.metric!r}'
-            )
-        value = values[self.metric]
-        lower = self.metric.startswith(LOSS) or self.metric in _LOWEST
+        value = values.get(self.metric, math.nan)
+        # Several sets have SET/METRIC too.
+        name = self.metric.rpartition('/')[2]
+        lower = name.startswith(LOSS) or name in _LOWEST
         better = math.isnan(self.best) or (value < self.best if lower else value > self.best)
         better = better and not math.isnan(value)
         if better:
             self.best = value
         self.stale = 0 if better else self.stale + 1
         return better
+
+    def check(self, known: Collection[str]) -> None:
+        """Make sure that the metric is one of the `known` ones; ValueError otherwise."""
+        if self.metric not in known:
+            raise ValueError(
+                f'loop.metric: expected one of {sorted(known)}, received {self.metric!r}; what '
+                'there is depends on the heads and on the sets of data.validation'
+            )
 
     @property
     def exhausted(self) -> bool:

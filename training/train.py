@@ -128,9 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _text(error: Exception) -> str:
-    """The text of an error; of one from a loader process the last line of its trace."""
+    """The text of an error; of one from a loader process that of its trace, without the type."""
     text = str(error)
-    return text.strip().splitlines()[-1] if text.startswith('Caught ') else text
+    return text.strip().splitlines()[-1].partition(': ')[2] if text.startswith('Caught ') else text
 
 
 if __name__ == '__main__':

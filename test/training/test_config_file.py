@@ -66,6 +66,16 @@ def test_a_base_of_itself():
         ('loop.epochs={', 'not YAML'),
         ('augmentation.magic=1', r'augmentation\.magic'),
         ('data.train=[{kind: film}]', "'coco'"),
+        (
+            'data.train=[{kind: coco, annotations: a, images: b, weight: -1}]',
+            r'weight: .*greater than or equal to 0',
+        ),
+        (
+            'data.train=[{kind: coco, annotations: a, images: b, mosaic: 1.5}]',
+            r'mosaic: .*less than or equal to 1',
+        ),
+        ('prior_noise.lost=1.5', 'lost: expected 0 to 1, received 1.5'),
+        ('prior_noise.jitter=-1', 'jitter: expected 0 or more'),
         ('loop.metric=MOTA', r'loop\.metric: .MOTA. is measured on the sets of data\.validation'),
         ('optimisation.schedule=step', r'milestones: .*received \[\]'),
     ],

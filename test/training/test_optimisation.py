@@ -144,6 +144,20 @@ def test_averages_are_put_in_and_taken_out():
         assert torch.equal(value, raw[name]), name
 
 
+def test_averages_that_do_not_go_in_leave_the_network_as_it_was():
+    network = small_network().train()
+    average = AveragedWeights(network, decay=0.5)
+    with torch.no_grad():
+        network[0].weight.fill_(7)
+        network[0].bias.fill_(7)
+    average.load_state_dict({**average.state_dict()})
+    average.state_dict()['0.bias'] = torch.zeros(99)
+    with pytest.raises(RuntimeError, match='size mismatch'), average.applied():
+        raise AssertionError('not reached')
+    assert network.training
+    assert (network[0].weight == 7).all()
+
+
 def test_without_averaging_the_average_is_the_network():
     network = small_network()
     average = AveragedWeights(network, decay=0.0)

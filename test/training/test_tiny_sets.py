@@ -254,7 +254,7 @@ def spec_of(kind, input_size, heads):
     )  # fmt: skip
 
 
-def oracle_scores(kind, folder, input_size, heads, *, method='robust', offsets=True):
+def oracle_scores(kind, folder, input_size, heads):
     """Metrics of a network that has learnt the set by heart."""
     spec = spec_of(kind, input_size, heads)
     paths = folder / 'annotations.json', folder / 'images'
@@ -272,12 +272,10 @@ def oracle_scores(kind, folder, input_size, heads, *, method='robust', offsets=T
         )  # fmt: skip
         assert sample['mask'].sum() == len(source.frame(index).labels), 'all can be learnt'
         maps = exact_maps(sample, spec.heads)
-        if not offsets:
-            maps['tracking'] = torch.zeros_like(maps['tracking'])
         rows = candidate_rows(maps, 20, box='wh', rules=spec.decode)
         answers.append(Candidates(**{name: value.numpy() for name, value in rows.items()}))
     truth = EvaluationSet.load(*paths, spec.classes, joint_names=spec.joints)
-    pipeline = assemble_pipeline(Oracle(answers), spec, Settings(tracker_method=method))
+    pipeline = assemble_pipeline(Oracle(answers), spec, Settings())
     results = run_tracking(pipeline, truth)
     return score_families(applicable_families(truth, spec), truth, results).overall
 
@@ -303,15 +301,6 @@ def test_what_is_learnt_by_heart_is_perfect(tiny, larger):
         assert scores['center_error_of_depth'] < 1e-3
         assert scores['yaw_error_deg'] < 0.1
         assert scores['dimension_error_m'] < 1e-3
-
-
-def test_the_video_needs_offsets(tmp_path):
-    write_tiny_set('video', tmp_path / 'set')
-    given = 'video', tmp_path / 'set', KINDS['video'].size, HEADS['video']
-    told = oracle_scores(*given, method='centertrack')
-    guessed = oracle_scores(*given, method='centertrack', offsets=False)
-    assert told['IDSW'] == 0
-    assert guessed['IDSW'] >= 5
 
 
 def test_same_seed_same_bytes(tmp_path):

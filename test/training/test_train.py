@@ -96,7 +96,7 @@ def test_a_validation_that_was_broken_off_is_made_up_for(uninterrupted, monkeypa
     stop = StopRequest()
     measure = Validation.measure
 
-    def broken_off(self, trainer):
+    def broken_off(self, trainer, interruptible):
         with trainer.evaluating():
             stop.requested = True
             raise StopNow
@@ -247,7 +247,7 @@ def test_early_stop(monkeypatch):
     monkeypatch.setattr(
         Validation,
         'measure',
-        lambda self, trainer: measure(self, trainer) | {'loss': next(losses)},
+        lambda self, *given: measure(self, *given) | {'loss': next(losses)},
     )
     config = tiny_config('loop.epochs=9', 'loop.patience=2')
     last = Checkpoint.load(train.run(config))

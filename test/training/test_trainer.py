@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from training.experiment import model_spec
 from training.models.graph import TrackerGraph
 from training.pictures import draw_predictions
 from training.rules import original_rules
+from training.stopping import StopRequest
 from training.trainer import NonFiniteLossError
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config' / 'training' / 'mobilenetv3_coco.yaml'
@@ -206,6 +208,25 @@ def test_pictures_of_a_detector_without_tracking():
     assert (picture.shape, picture.dtype) == ((64, 192, 3), np.uint8)
 
 
+def test_a_signal_cannot_come_between_the_weights(monkeypatch):
+    """It would leave the averages where the weights in training belong, and they be saved."""
+    parts, stop, seen = assemble(tiny_config(), ALONE), StopRequest(), []
+    exchange = parts.trainer.network.load_state_dict
+
+    def at_a_signal(state):
+        signal.raise_signal(signal.SIGTERM)
+        stop.requested = False
+        seen.append(exchange(state))
+
+    parts.trainer.train_step(first_batch())
+    before = snapshot(parts.trainer.network)
+    monkeypatch.setattr(parts.trainer.network, 'load_state_dict', at_a_signal)
+    with stop.listening():
+        parts.validation.measure(parts.trainer, stop.at_once())
+    assert len(seen) == 2
+    assert not changed(parts.trainer.network, before)
+
+
 def test_dropout_follows_from_seed_and_step():
     """What is random in a network is the same after a resume, whatever was drawn meanwhile."""
     ends = []
@@ -253,6 +274,18 @@ def test_the_detector_moves_only_when_told(shared_folder, factor):
     assert 'motion.heads.tracking.weight' in moved
     detector = {name for name in moved if not name.startswith('motion.')}
     assert bool(detector) == (factor > 0)
+
+
+def test_a_head_that_the_detector_lacks_is_new(shared_folder):
+    trainer = own_model(
+        shared_folder,
+        'optimisation.pretrained_factor=0',
+        'model.heads=[hm, wh, ltrb, reg, tracking]',
+        'losses={wh: 1}',
+    ).trainer
+    trained = {name for name, value in trainer.network.named_parameters() if value.requires_grad}
+    assert {name.split('.')[1] for name in trained if name.startswith('heads.')} == {'wh'}
+    assert any(name.startswith('motion.previous_stem.') for name in trained)
 
 
 def test_one_switch_gives_the_rules_of_the_original(shared_folder):

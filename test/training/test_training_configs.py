@@ -17,10 +17,11 @@ from training.convert.__main__ import main
 from training.data.build import build_training_set, build_validation_pairs, target_settings
 from training.data.catalogue import CATALOGUE
 from training.evaluation.sets import EvaluationSet
-from training.experiment import config_rules, model_spec, start_network
+from training.experiment import config_rules, model_spec
 from training.losses import TotalLoss
 from training.models import build_network
 from training.presets import PRESETS
+from training.start import start_network
 from training.targets import TargetRules
 
 FOLDER = Path(__file__).resolve().parents[2] / 'config' / 'training'

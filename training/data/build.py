@@ -194,8 +194,6 @@ def _coco_mix(
     entry: CocoSet, name: str, config: TrainConfig, spec: ModelSpec, cache: ImageCache
 ) -> SourceMix:
     """A set, and mosaics of it."""
-    if not 0 <= entry.mosaic <= 1:
-        raise ValueError(f'{name}.mosaic: expected a share in [0, 1], received {entry.mosaic}')
     source = _coco_source(entry, name, config, spec, cache)
     weight = entry.weight or float(len(source))
     return SourceMix(
@@ -230,8 +228,6 @@ def _coco_source(
 def _own_mix(
     entry: MixedSet, name: str, config: TrainConfig, spec: ModelSpec, cache: ImageCache
 ) -> SourceMix:
-    if entry.weight <= 0:
-        raise ValueError(f'{name}.weight: expected more than 0, received {entry.weight}')
     if spec.classes != COCO_CLASSES:
         raise ValueError(
             f'{name}: this mix has the classes of COCO; expected model.classes: coco, '

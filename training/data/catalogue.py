@@ -240,7 +240,8 @@ def missing_data_message(source: str, path: Path) -> str:
     """What to do when `path` of the data set `source` is not there.
 
     Args:
-        source: a name in `CATALOGUE` or `SYNTHETIC`; others, the empty one included, get the general advice.
+        source: a name in `CATALOGUE` or `SYNTHETIC`; others, the empty one included, get the
+            general advice.
         path: annotation file or folder of images that was looked for.
 
     Returns:

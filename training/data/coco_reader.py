@@ -171,6 +171,8 @@ class _Reader:
                         f'category {name!r} is no class of the model; '
                         'skip_categories leaves it out'
                     )
+                if category_id in numbers:
+                    raise ValueError(f'id {category_id} was used before')
             except ValueError as error:
                 # Never skipped: all annotations of the category would go.
                 source = self._faults.source

@@ -25,7 +25,7 @@ class CocoVideoSource:
         image_folder: where the `file_name`s lie.
         class_names: names of the network's classes, in its order; categories are mapped by name.
             Classes that the file does not have count as unlabelled, not as absent.
-        max_frame_distance: training pairs are at most this many frames apart.
+        max_frame_distance: frames of a training pair are nearer than this.
         rules: what the file means and which of its fields are read.
         cache: decoded pictures; may be shared with other sources.
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.augment import NO_AUGMENTATION, AugmentSettings, augment_pair
@@ -86,6 +87,11 @@ class TrackingDataset(Dataset[Sample]):
     def item_counts(self) -> tuple[int, ...]:
         """Items of an epoch of each source."""
         return tuple(self._plan.counts.tolist())
+
+    @property
+    def broken_pictures(self) -> Tensor:
+        """(pictures of all sets,) bool, those that were found broken so far, by all workers."""
+        return torch.cat([torch.zeros(0, dtype=torch.bool), *(x.broken for x in self._faults)])
 
     @property
     def faults(self) -> FaultCounts:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NoReturn, TypeAlias
 
 import torch
+from torch import Tensor
 
 FaultPolicy: TypeAlias = Literal['fatal', 'skip']
 
@@ -104,11 +105,6 @@ class FaultCounts:
     entries: int
     pictures: int
 
-    @property
-    def total(self) -> int:
-        """Of both kinds."""
-        return self.entries + self.pictures
-
 
 class SetFaults:
     """The faults of one set; broken pictures are counted by all worker processes together.
@@ -125,6 +121,11 @@ class SetFaults:
         # Shared memory, one cell per picture: no two processes can count one of them twice.
         self._broken = torch.zeros(pictures, dtype=torch.bool)
         self._broken.share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def broken(self) -> Tensor:
+        """(pictures,) bool, which are broken of those that were wanted so far."""
+        return self._broken.clone()
 
     @property
     def counts(self) -> FaultCounts:

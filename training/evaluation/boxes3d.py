@@ -25,6 +25,15 @@ from training.evaluation.sets import EvaluationSet
 LEAST_OVERLAP = 0.5
 # Share of its depth by which the middle of a box may be wrong to count as found.
 NEAR = 0.05
+# What is measured; of the errors the lowest is the best.
+ERRORS_3D = (
+    'center_error_m',
+    'center_error_of_depth',
+    'yaw_error_deg',
+    'dimension_error_m',
+    'dimension_error_relative',
+)
+METRICS_3D = ('boxes3d_recall', 'center_error_share', *ERRORS_3D)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from centertrack_ros.model_spec import ModelSpec
-from training.evaluation.boxes3d import boxes3d_scores, has_boxes3d
-from training.evaluation.detection import detection_scores, has_joints, has_shapes
+from centertrack_ros.replay.metrics import COUNTS
+from training.evaluation.boxes3d import METRICS_3D, boxes3d_scores, has_boxes3d
+from training.evaluation.detection import (
+    detection_scores,
+    has_joints,
+    has_shapes,
+    metric_names,
+)
 from training.evaluation.runner import FrameResult
 from training.evaluation.scores import Scores, merged_scores
 from training.evaluation.sets import EvaluationSet
@@ -24,32 +30,42 @@ class Family:
 
     Attributes:
         score: computes them.
+        metrics: names of those over all classes; without what they need some may be absent.
         applies: whether a set has what they need, and a model says it.
         needs: that in words.
         needs_tracks: whether they are of tracks.
     """
 
     score: Callable[[EvaluationSet, Sequence[FrameResult]], Scores]
+    metrics: tuple[str, ...]
     applies: Callable[[EvaluationSet, ModelSpec], bool]
     needs: str = ''
     needs_tracks: bool = False
 
 
+def _has_objects(evaluation_set: EvaluationSet, _: ModelSpec) -> bool:
+    return evaluation_set.has_objects
+
+
+_OBJECTS = 'a labelled object of a class of the model'
 FAMILIES: dict[str, Family] = {
-    'detection': Family(detection_scores, lambda _, __: True),
-    'voc': Family(voc_map, lambda _, __: True),
+    'detection': Family(detection_scores, metric_names('bbox'), _has_objects, _OBJECTS),
+    'voc': Family(voc_map, ('VOC_mAP', 'VOC2007_mAP'), _has_objects, _OBJECTS),
     'keypoints': Family(
         partial(detection_scores, kind='keypoints'),
+        metric_names('keypoints'),
         lambda evaluation_set, spec: 'hps' in spec.heads and has_joints(evaluation_set),
         'a pose model, and objects with labelled key points',
     ),
     'masks': Family(
         partial(detection_scores, kind='segm'),
+        metric_names('segm'),
         lambda evaluation_set, spec: 'conv_weight' in spec.heads and has_shapes(evaluation_set),
         'a model with masks, and the segmentation of every object',
     ),
     'boxes3d': Family(
         boxes3d_scores,
+        METRICS_3D,
         lambda evaluation_set, spec: (
             spec.heads.keys() >= _HEADS_3D and has_boxes3d(evaluation_set)
         ),
@@ -59,8 +75,9 @@ FAMILIES: dict[str, Family] = {
     ),
     'tracking': Family(
         tracking_scores,
-        lambda evaluation_set, _: evaluation_set.has_motion,
-        'videos of more than one image (video_id and frame_id)',
+        ('HOTA', 'DetA', 'AssA', 'MOTA', 'IDF1', *COUNTS),
+        lambda evaluation_set, _: evaluation_set.has_tracks,
+        'videos of more than one image (video_id and frame_id) with an object',
         needs_tracks=True,
     ),
 }
@@ -75,6 +92,9 @@ def applicable_families(
         evaluation_set: the truth.
         spec: of the model.
         tracked: whether the tracker ran.
+
+    Returns:
+        None for a set without objects, such as the test part of a benchmark.
     """
     return tuple(
         name

@@ -33,6 +33,7 @@ from training.merging import MAX_DETECTIONS, merge_scales, rows_by_class
 # `fixed`: every image in an input of the model's size (`fix_res`); `keep`: unscaled in the next
 # larger input (`keep_res`).
 Resolution = Literal['fixed', 'keep']
+MAX_SCALE = 10.0
 
 
 def detect_at_scales(
@@ -62,8 +63,7 @@ def detect_at_scales(
     Raises:
         FileNotFoundError, ValueError: as in `runner.run_tracking`, or no such scales.
     """
-    if not scales or not all(0 < scale <= 10 for scale in scales):
-        raise ValueError(f'scales: expected numbers above 0 and up to 10, received {list(scales)}')
+    check_scales(scales)
     results = []
     for record in evaluation_set.records:
         image = read_record_image(record)
@@ -82,6 +82,15 @@ def detect_at_scales(
         results.append(FrameResult(*nothing, detections, seconds=seconds))
         progress()
     return results
+
+
+def check_scales(scales: Sequence[float]) -> list[float]:
+    """The scales; ValueError if there is none, or one out of range."""
+    if not scales or not all(0 < scale <= MAX_SCALE for scale in scales):
+        raise ValueError(
+            f'scales: expected numbers above 0 and up to {MAX_SCALE:g}, received {list(scales)}'
+        )
+    return list(scales)
 
 
 def scale_placement(

@@ -13,7 +13,7 @@ from centertrack_ros.factory import assemble_pipeline
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.settings import Settings
 from training.evaluation.engines import TorchEngine
-from training.evaluation.families import applicable_families, score_families
+from training.evaluation.families import FAMILIES, applicable_families, score_families
 from training.evaluation.runner import run_tracking
 from training.evaluation.sets import EvaluationSet
 from training.models.graph import TrackerGraph
@@ -45,6 +45,11 @@ def evaluate_network(
     if not sets:
         raise ValueError('sets: expected one or more, received none')
     names = distinct_names([evaluation_set.name for evaluation_set in sets])
+    for evaluation_set in sets:
+        if not applicable_families(evaluation_set, spec):
+            raise ValueError(
+                f'{evaluation_set.name}: no object of a class of the model to measure'
+            )
     engine = TorchEngine(TrackerGraph(copy.deepcopy(network), spec), str(device))
     pipeline = assemble_pipeline(engine, spec, Settings())
     per_set = {}
@@ -63,6 +68,19 @@ def evaluate_network(
         known = [values[metric] for values in per_set.values() if metric in values]
         metrics[metric] = float(np.mean(known))
     return metrics
+
+
+def known_metrics(spec: ModelSpec, sets: Sequence[EvaluationSet]) -> frozenset[str]:
+    """Names of all metrics that `evaluate_network` may return."""
+    known: set[str] = set()
+    names = distinct_names([evaluation_set.name for evaluation_set in sets])
+    for name, evaluation_set in zip(names, sets, strict=True):
+        families = applicable_families(evaluation_set, spec)
+        metrics = [metric for family in families for metric in FAMILIES[family].metrics]
+        known.update(metrics)
+        if len(sets) > 1:
+            known.update(f'{name}/{metric}' for metric in metrics)
+    return frozenset(known)
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:

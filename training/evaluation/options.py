@@ -11,6 +11,7 @@ from centertrack_ros.settings import parameters
 from training.evaluation.families import FAMILIES
 from training.evaluation.kitti import kitti_scores
 from training.evaluation.mot import mot_scores
+from training.evaluation.multi_scale import MAX_SCALE, check_scales
 from training.evaluation.report import JSON_FILE, MARKDOWN_FILE
 from training.evaluation.result_files import RESULT_FILES, TRACK_FILES
 from training.evaluation.runner import FrameResult
@@ -120,6 +121,8 @@ def _names(known: Sequence[str], text: str) -> list[str]:
 
 def _scales(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(',')]
+        return check_scales([float(part) for part in text.split(',')])
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f'expected numbers, received {text!r}') from error
+        raise argparse.ArgumentTypeError(
+            f'expected numbers above 0 and up to {MAX_SCALE:g}, received {text!r}'
+        ) from error

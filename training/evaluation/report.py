@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,16 @@ _UNDEFINED = '-'
 _MOST_COLUMNS = 5
 
 
+def unit_of(metric: str) -> str:
+    """Unit of a metric by its name; shares are from 0 to 1."""
+    kind = metric.rpartition('_')[2]
+    if kind in PERCENTAGES:
+        return 'percent'
+    if kind in COUNTS:
+        return 'count'
+    return {'m': 'metres', 'deg': 'degrees'}.get(kind, 'share')
+
+
 @dataclass(frozen=True)
 class SetReport:
     """One set.
@@ -34,6 +44,8 @@ class SetReport:
         seconds: in the pipeline or, at several scales, in their detection; without reading the
             pictures and computing metrics.
         scores: all metrics.
+        resets: how often the tracker started anew within a video, for example because two images
+            lie further apart than its `max_gap`.
     """
 
     name: str
@@ -41,6 +53,7 @@ class SetReport:
     images: int
     seconds: float
     scores: Scores
+    resets: int = 0
 
     @property
     def images_per_second(self) -> float:
@@ -78,6 +91,8 @@ class Report:
                     'annotations': entry.annotations,
                     'images': entry.images,
                     'images_per_second': entry.images_per_second,
+                    'tracker_resets': entry.resets,
+                    'units': {name: unit_of(name) for name in _metrics(entry.scores)},
                     'metrics': dict(entry.scores.overall),
                     'classes': {name: dict(row) for name, row in entry.scores.classes.items()},
                 }
@@ -93,9 +108,10 @@ class Report:
         for entry in self.sets:
             header, rows = _table(entry.scores)
             lines += ['', f'## {entry.name}', '']
-            lines += [f'`{entry.annotations}`: {_size(entry)}', '']
-            lines += [_markdown_row(header), _markdown_row(['---'] * len(header))]
-            lines += map(_markdown_row, rows)
+            lines += [f'`{entry.annotations}`: {_size(entry)}. {_units(entry.scores)}']
+            if len(header) > 1:
+                lines += ['', _markdown_row(header), _markdown_row(['---'] * len(header))]
+                lines += map(_markdown_row, rows)
         return '\n'.join(lines) + '\n'
 
     def write(self, folder: Path) -> None:
@@ -117,34 +133,53 @@ class Report:
                 if set(values) != {_UNDEFINED}:
                     table.add_row(metric, *values)
             console.print(f'{self.model} on {entry.name}: {_size(entry)}', soft_wrap=True)
-            console.print(table)
+            if table.row_count:
+                console.print(table)
+            console.print(_units(entry.scores), soft_wrap=True)
 
 
 def _size(entry: SetReport) -> str:
-    return f'{entry.images} images, {entry.images_per_second:g} per second'
+    text = f'{entry.images} images, {entry.images_per_second:g} per second'
+    if not entry.resets:
+        return text
+    return f'{text}, tracker reset {entry.resets} times within videos (see max_gap)'
 
 
 def _table(scores: Scores) -> tuple[list[str], list[list[str]]]:
     """Header, and a row for all classes and each one: metrics side by side."""
-    metrics = list(dict.fromkeys([*scores.overall, *_class_metrics(scores)]))
+    metrics = _metrics(scores)
     rows = [[_ALL, *(_text(name, scores.overall.get(name)) for name in metrics)]]
     for class_name, values in scores.classes.items():
         rows.append([class_name, *(_text(name, values.get(name)) for name in metrics)])
     return ['class', *metrics], rows
 
 
-def _class_metrics(scores: Scores) -> Iterator[str]:
-    for values in scores.classes.values():
-        yield from values
+def _metrics(scores: Scores) -> list[str]:
+    """Names of all metrics, those over all classes first."""
+    of_classes = (name for values in scores.classes.values() for name in values)
+    return list(dict.fromkeys([*scores.overall, *of_classes]))
+
+
+def _units(scores: Scores) -> str:
+    """A sentence for people: what is no share is named."""
+    metrics = _metrics(scores)
+    if not metrics:
+        return 'No metrics: the set has no labelled object.'
+    groups: dict[str, list[str]] = {}
+    for name in metrics:
+        groups.setdefault(unit_of(name), []).append(name)
+    shares = groups.pop('share', [])
+    parts = [f'{unit}: {", ".join(names)}' for unit, names in groups.items()]
+    if shares:
+        parts.append('shares from 0 to 1: ' + ('all others' if parts else 'all'))
+    return f'Units: {"; ".join(parts)}.'
 
 
 def _text(name: str, value: float | None) -> str:
     if value is None:
         return _UNDEFINED
-    kind = name.rpartition('_')[2]
-    if kind in COUNTS:
-        return f'{value:.0f}'
-    return f'{value:.1f}' if kind in PERCENTAGES else f'{value:.3f}'
+    digits = {'count': 0, 'percent': 1}.get(unit_of(name), 3)
+    return f'{value:.{digits}f}'
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from training.data.coco_reader import frame_records, load_coco
 from training.data.coco_records import FrameRecord, ReadingRules
 from training.data.faults import FaultPolicy
@@ -47,7 +49,7 @@ class EvaluationSet:
     number that is missing gives a longer step of time.
 
     Attributes:
-        name: of the file.
+        name: of the file, or of its folder where the file has the usual name.
         class_names: of the model, in its order.
         category_ids: the file's id of each class, None for classes that it does not have.
         joint_names: as in the model.
@@ -79,6 +81,17 @@ class EvaluationSet:
         return any(len(video) > 1 for video in self.videos)
 
     @property
+    def has_objects(self) -> bool:
+        """Whether an object of a class that is measured is labelled."""
+        return self._has_objects(range(len(self)))
+
+    @property
+    def has_tracks(self) -> bool:
+        """Whether there is motion, and an object in a video."""
+        rows = [row for video in self.videos if not video.still for row in video.rows]
+        return self.has_motion and self._has_objects(rows)
+
+    @property
     def class_indices(self) -> tuple[int, ...]:
         """Classes of the model that are measured: those that the file has."""
         return tuple(i for i, number in enumerate(self.category_ids) if number is not None)
@@ -98,6 +111,23 @@ class EvaluationSet:
         numbers = zip(self.class_names, self.category_ids, strict=True)
         kept = tuple(number if name in names else None for name, number in numbers)
         return replace(self, category_ids=kept)
+
+    def check_pictures(self) -> None:
+        """Look for all pictures, but do not open them, before hours of work.
+
+        Raises:
+            FileNotFoundError: some do not exist; the text has the first one and how many.
+        """
+        missing = [record.path for record in self.records if not record.path.is_file()]
+        if missing:
+            raise FileNotFoundError(
+                f'{missing[0]} does not exist; {len(missing)} of the {len(self)} pictures of '
+                f'{self.source} are missing'
+            )
+
+    def _has_objects(self, rows: Sequence[int]) -> bool:
+        labels = (self.records[row].labels for row in rows)
+        return any(np.isin(label.classes, self.class_indices).any() for label in labels)
 
     @classmethod
     def load(
@@ -140,7 +170,10 @@ class EvaluationSet:
         numbers = {entry['name']: entry['id'] for entry in content['categories']}
         of_image = _annotations_of_images(content)
         return cls(
-            name=annotations.stem,
+            # `data/own/val/annotations.json`, as our converters write it, is `val`.
+            name=annotations.resolve().parent.name
+            if annotations.stem == 'annotations'
+            else annotations.stem,
             class_names=tuple(class_names),
             category_ids=tuple(numbers.get(name) for name in class_names),
             joint_names=tuple(joint_names),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from centertrack_ros.engines.base import expected_inputs, expected_outputs
 from centertrack_ros.model_spec import ModelSpec
 from training.models.decode import candidate_rows
+from training.models.normalisation import ImageNormalisation
 
 
 class TrackerGraph(nn.Module):
@@ -28,15 +28,12 @@ class TrackerGraph(nn.Module):
         self._max_candidates = spec.max_candidates
         self._box = spec.box
         self._rules = spec.decode
-        mean, std = (torch.tensor(v)[:, None, None] for v in (spec.channel_mean, spec.channel_std))
-        self._normalises = bool((mean != 0).any() or (std != 1).any())
-        self.register_buffer('_mean', mean, persistent=False)
-        self.register_buffer('_std', std, persistent=False)
+        self._normalise = ImageNormalisation(spec)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Images (B, H, W, 3) uint8 BGR, prior (B, 1, H/p, W/p) -> rows of `candidate_rows`."""
         given = {
-            name: value if name == 'prior_heatmap' else self._normalised(value)
+            name: value if name == 'prior_heatmap' else self._normalise(value)
             for name, value in zip(self.inputs, inputs, strict=True)
         }
         rows = self.rows(self.network(**given))
@@ -47,13 +44,3 @@ class TrackerGraph(nn.Module):
         return candidate_rows(
             maps, self._max_candidates, box=self._box, rules=self._rules, activated=activated
         )
-
-    def _normalised(self, image: Tensor) -> Tensor:
-        values = to_float(image)
-        return (values - self._mean) / self._std if self._normalises else values
-
-
-def to_float(image: Tensor) -> Tensor:
-    """uint8 images (B, H, W, 3) to float (B, 3, H, W), values unchanged."""
-    # Cast first: TensorRT's parser refuses to transpose uint8.
-    return image.float().permute(0, 3, 1, 2)

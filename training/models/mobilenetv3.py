@@ -29,7 +29,7 @@ from training.models.layers import (
     zero_convolution,
 )
 from training.models.network import CenterTrackNetwork
-from training.models.unnormalised import initialise_unnormalised
+from training.models.unnormalised import LITTLE_EFFECT, initialise_unnormalised
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ MOTION_HEADS = ('reg', 'tracking')
 # For `initialise_unnormalised`, by the numbers of the blocks. A hard swish halves small signals,
 # and so do gates at first.
 _INPUT_SQUARES = {
-    r'^blocks\.(0|2|4|5|7|8|9|11|13|14)\.project$|(squeeze|gate)\.expand$': 0,
+    r'^blocks\.(0|2|4|5|7|8|9|11|13|14)\.project$|(squeeze|gate)\.expand$': LITTLE_EFFECT,
     r'(^|\.)(previous_|prior_)?stem$|\.(expand|pointwise)$|^(top|lateral_16\.reduce)$': 1,
     r'^motion\.heads\.': 1,
     r'^blocks\.(10|12)\.project$': 1 / 16,

@@ -27,6 +27,8 @@ HEAD_ALIASES = {'hmap': 'hm', 'regs': 'reg', 'w_h_': 'wh'}  # simple-CenterNet
 _NECK = 'neck.'
 _COUNTER = '.num_batches_tracked'
 _INPUTS = re.compile(r'(^|\.)(previous_image|prior_heatmap|previous_stem|prior_stem)\.')
+# Some heads of mobilenetv3 are those of its motion part.
+_HEAD = re.compile(r'(motion\.)?heads\.[^.]+\.')
 
 
 @dataclass(frozen=True)
@@ -167,10 +169,10 @@ def _check_shapes(
         expected, received = tuple(wanted[name].shape), tuple(value.shape)
         if expected == received:
             continue
-        is_class_layer = _is_class_layer(name, wanted) and expected[1:] == received[1:]
-        if is_class_layer and 'classes' in initialise:
+        only_classes = is_class_layer(name, wanted) and expected[1:] == received[1:]
+        if only_classes and 'classes' in initialise:
             missing[name] = f'{received[0]} classes in the checkpoint, {expected[0]} here'
-        elif is_class_layer:
+        elif only_classes:
             raise ValueError(
                 f'{name}: the checkpoint has {received[0]} classes, the model {expected[0]}; name '
                 "as many classes, or start this layer anew with initialise=('classes',) "
@@ -181,7 +183,7 @@ def _check_shapes(
     return missing
 
 
-def _is_class_layer(name: str, wanted: Mapping[str, Tensor]) -> bool:
+def is_class_layer(name: str, wanted: Mapping[str, Tensor]) -> bool:
     """Whether a tensor is of the last layer of a head `hm`, which has a channel per class."""
     if not name.startswith('heads.hm.'):
         return False
@@ -192,8 +194,8 @@ def _is_class_layer(name: str, wanted: Mapping[str, Tensor]) -> bool:
 
 
 def _is_other_head(network: CenterTrackNetwork, name: str) -> bool:
-    first, _, rest = name.partition('.')
-    return first == 'heads' and rest.partition('.')[0] not in network.heads
+    head = _HEAD.match(name)
+    return head is not None and not any(own.startswith(head[0]) for own in network.state_dict())
 
 
 def _may_be_new(name: str, values: Mapping[str, Tensor], initialise: Collection[NewPart]) -> bool:
@@ -204,16 +206,16 @@ def _may_be_new(name: str, values: Mapping[str, Tensor], initialise: Collection[
         return True
     if name.startswith(_NECK):
         return 'neck' in initialise and not any(other.startswith(_NECK) for other in values)
-    if not name.startswith('heads.'):
+    head = _HEAD.match(name)
+    if head is None:
         return False
-    head = '.'.join(name.split('.')[:2]) + '.'
-    return 'heads' in initialise and not any(other.startswith(head) for other in values)
+    return 'heads' in initialise and not any(other.startswith(head[0]) for other in values)
 
 
 def _why_new(name: str) -> str:
     if _INPUTS.search(name):
         return 'the checkpoint has no such input'
-    if name.startswith('heads.'):
+    if _HEAD.match(name):
         return 'new head'
     return 'new neck' if name.startswith(_NECK) else 'written by an older PyTorch'
 
@@ -226,7 +228,7 @@ def _mismatch(left: list[str], absent: list[str]) -> str:
         parts.append(f'{len(absent)} tensors are not in the checkpoint: {absent[:8]}')
         if any(_INPUTS.search(name) for name in absent):
             parts.append("a detector becomes a tracker with initialise=('inputs',)")
-        if any(name.startswith('heads.') for name in absent):
+        if any(_HEAD.match(name) for name in absent):
             parts.append("heads that it never had start anew with initialise=('heads',)")
         if any(name.startswith(_NECK) for name in absent):
             parts.append("a backbone alone needs initialise=('neck', 'heads', 'inputs')")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from training.models.layers import zero_convolution
-
 # Mean square of what a ReLU lets through, against what goes in.
 _AFTER_RELU = 0.5
+# Makes the output a tenth as large; not 0, which would stop the gradient of what lies before.
+LITTLE_EFFECT = 100.0
 
 
 def initialise_unnormalised(network: nn.Module, squares: Mapping[str, float]) -> None:
@@ -23,17 +23,15 @@ def initialise_unnormalised(network: nn.Module, squares: Mapping[str, float]) ->
         network: all its convolutions are set.
         squares: regular expression for names of convolutions -> mean square of their input where
             that of the last convolution's output is 1; the first that fits counts, of others it
-            is that after a ReLU. 0: the weights become 0, for the ends of residual branches,
-            so that their sums do not grow (Zhang et al. 2019), and for gates.
+            is that after a ReLU. `LITTLE_EFFECT` is for the ends of residual branches, so that
+            their sums do not grow (Zhang et al. 2019), and for gates, so that they begin half
+            open.
     """
     for name, layer in network.named_modules():
         if not isinstance(layer, nn.Conv2d):
             continue
         rule = next((rule for rule in squares if re.search(rule, name)), None)
         square = _AFTER_RELU if rule is None else squares[rule]
-        if square == 0:
-            zero_convolution(layer)
-            continue
         inputs = layer.weight[0].numel()
         nn.init.normal_(layer.weight, std=(inputs * square) ** -0.5)
         if layer.bias is not None:

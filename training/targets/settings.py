@@ -127,6 +127,9 @@ class PriorNoise:
             where both vanish together.
         false_anywhere: mean number of peaks where no object is.
         empty: chance that there is no peak at all, as in the first frame.
+
+    Raises:
+        ValueError: a chance that is none, or a negative number.
     """
 
     # Read from configurations by pydantic: unknown keys are errors.
@@ -139,3 +142,11 @@ class PriorNoise:
     false_of_lost: bool = True
     false_anywhere: float = 0.3
     empty: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ('lost', 'false_near', 'empty'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f'{name}: expected 0 to 1, received {getattr(self, name)}')
+        for name in ('jitter', 'false_spread', 'false_anywhere'):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f'{name}: expected 0 or more, received {getattr(self, name)}')

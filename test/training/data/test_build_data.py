@@ -139,7 +139,6 @@ def test_missing_files_say_what_to_do(small: SmallSet) -> None:
 @pytest.mark.parametrize(
     ('changes', 'complaint'),
     [
-        ({'mosaic': 1.5}, r'data.train\[0\].mosaic'),
         ({'weight': -1.0}, 'weights'),
         ({'mosaic': 0.01}, r'data.train\[0\].mosaic: its weight'),
     ],

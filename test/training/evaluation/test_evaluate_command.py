@@ -260,7 +260,7 @@ def test_the_validation_sets_of_a_training(folder, tmp_path, monkeypatch, capsys
         (('--classes', 'horse'), "received ['horse']"),
         (('--metrics', 'boxes3d,detection'), 'metrics boxes3d: expected a model with depth'),
         (('--device', 'tpu'), "received 'tpu'"),
-        (('--public-detections', 'public.json'), 'expected the method centertrack'),
+        (('--public-detections', 'public.json'), 'expected --tracker centertrack'),
         (('--params-file', 'missing.yaml'), 'missing.yaml'),
     ],
 )
@@ -277,7 +277,15 @@ def test_the_flip_test_needs_a_checkpoint(folder, capsys):
 
 
 @pytest.mark.parametrize(
-    'wrong', [('--metrics', 'best'), ('--scales', 'large'), ('--results', ''), ('--tracker', 'x')]
+    'wrong',
+    [
+        ('--metrics', 'best'),
+        ('--scales', 'large'),
+        ('--scales', '0,1'),
+        ('--scales', 'nan'),
+        ('--results', ''),
+        ('--tracker', 'x'),
+    ],
 )
 def test_values_that_no_option_has(folder, wrong, capsys):
     with pytest.raises(SystemExit):
@@ -305,6 +313,43 @@ def test_files_that_are_missing_or_wrong(folder, tmp_path, capsys):
     _write(tmp_path, content)
     assert main(_arguments(folder, *more, '--skip-categories', 'horse')) == 2
     assert '3.png' in capsys.readouterr().err
+
+
+def test_a_missing_picture_is_found_before_any_is_evaluated(folder, tmp_path, capsys):
+    content = json.loads((folder / 'annotations' / 'val.json').read_text())
+    for image in content['images'][-2:]:
+        image['file_name'] = f'no_{image["file_name"]}'
+    (tmp_path / 'annotations').mkdir()
+    path = _write(tmp_path, content)
+    assert main(_arguments(folder, '--dataset', path, '--images', folder / 'images')) == 2
+    message = capsys.readouterr().err
+    missing = folder / 'images' / content['images'][-2]['file_name']
+    pictures = f'2 of the {FRAMES} pictures of {path} are missing'
+    assert message == f'training.evaluate: {missing} does not exist; {pictures}\n'
+
+
+def test_a_set_without_labels_gives_its_files_and_no_metrics(folder, tmp_path, capsys):
+    content = json.loads((folder / 'annotations' / 'val.json').read_text())
+    content['annotations'] = []
+    (tmp_path / 'annotations').mkdir()
+    path = _write(tmp_path, content)
+    more = ('--dataset', path, '--images', folder / 'images')
+    assert main(_arguments(folder, *more)) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f'training.evaluate: {path}: expected labelled objects')
+    assert main(_arguments(folder, *more, '--metrics', 'detection')) == 2
+    assert 'expected a labelled object of a class' in capsys.readouterr().err
+    files = ('--results', 'coco,mot', '--output', tmp_path / 'out')
+    assert main(_arguments(folder, *more, *files)) == 0
+    assert 'No metrics' in capsys.readouterr().out
+    assert _metrics(tmp_path / 'out')['metrics'] == {}
+    assert json.loads((tmp_path / 'out' / 'val' / 'coco' / 'results.json').read_text())
+    assert (tmp_path / 'out' / 'val' / 'mot' / 'walk.txt').is_file()
+    loaded = load_checkpoint_model(folder / 'tiny.pt', device='cpu')
+    network = Checkpoint.load(folder / 'tiny.pt').network()
+    unlabelled = EvaluationSet.load(path, folder / 'images', loaded.spec.classes)
+    with pytest.raises(ValueError, match='no object of a class of the model'):
+        evaluate_network(network, loaded.spec, [unlabelled])
 
 
 def test_a_failed_evaluation_leaves_the_report_of_the_one_before(folder, tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evaluation_scenes import Oracle, scene_content, write_scene
-from format_scenes import make_detections
+from format_scenes import make_detections, make_result
 
 from centertrack_ros.datatypes import Tracks
 from centertrack_ros.factory import assemble_pipeline
@@ -155,6 +155,35 @@ def test_key_points_by_their_distance(tmp_path, spec):
     # At 0.5 to 0.7 all are right; at 0.75 every second one, the better one of each image first
     # or last by turns of equal scores.
     assert 0.5 < scores['keypoint_AP'] < 0.6
+
+
+@pytest.mark.parametrize(('kind', 'most'), [('bbox', 100), ('keypoints', 20)])
+@pytest.mark.parametrize('beyond', [False, True])
+def test_as_many_detections_of_a_class_count_as_in_pycocotools(tmp_path, spec, kind, most, beyond):
+    content = _pose_content()
+    image = content['images'][0]['id']
+    persons = [e for e in content['annotations'] if e['image_id'] == image and 'keypoints' in e]
+    content |= {'images': content['images'][:1], 'annotations': persons[:1]}
+    evaluation_set = _load(tmp_path, content, spec, joint_names=JOINTS)
+    left, top, width, height = persons[0]['bbox']
+    count = most + beyond
+    boxes = np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
+    boxes[-1] = left, top, left + width, top + height
+    joints = np.zeros((count, len(JOINTS), 3))
+    joints[-1] = np.reshape(persons[0]['keypoints'], (-1, 3))
+    # Cars in between take no place of a person.
+    classes = np.zeros(count + 1)
+    classes[0] = 1
+    detections = make_detections(
+        np.concatenate((boxes[:1], boxes)),
+        scores=np.linspace(0.9, 0.1, count + 1),
+        classes=classes,
+        keypoints=np.concatenate((joints[:1], joints)).astype(np.float32),
+    )
+    scores = detection_scores(evaluation_set, [make_result(detections)], kind)
+    expected = 0.0 if beyond else 1 / most
+    name = 'keypoint_AP' if kind == 'keypoints' else 'AP'
+    assert scores.classes['person'][name] == pytest.approx(expected, abs=1e-3)
 
 
 def test_key_points_of_a_model_without(tmp_path, spec):

@@ -13,7 +13,8 @@ from pycocotools import mask as coco_mask
 from rich.console import Console
 
 from centertrack_ros.datatypes import Tracks
-from training.evaluation.report import Report, SetReport
+from training.evaluation.families import FAMILIES
+from training.evaluation.report import Report, SetReport, unit_of
 from training.evaluation.result_files import write_coco
 from training.evaluation.runner import FrameResult, mask_code
 from training.evaluation.scores import Scores, merged_scores
@@ -31,7 +32,10 @@ def test_markdown():
     text = _report().to_markdown()
     assert text.startswith('# tiny\n\n- model: `tiny.pt`\n')
     assert '- flip: True\n' in text
-    assert '`folder/val.json`: 30 images, 20 per second' in text
+    assert (
+        '`folder/val.json`: 30 images, 20 per second. '
+        'Units: percent: MOTA; count: KITTI_IDSW, IDSW; shares from 0 to 1: all others.\n'
+    ) in text
     assert text.endswith(
         '| class | AP | MOTA | KITTI_IDSW | IDSW |\n'
         '| --- | --- | --- | --- | --- |\n'
@@ -49,6 +53,8 @@ def test_files(tmp_path):
         'annotations': 'folder/val.json',
         'images': 30,
         'images_per_second': 20.0,
+        'tracker_resets': 0,
+        'units': {'AP': 'share', 'MOTA': 'percent', 'KITTI_IDSW': 'count', 'IDSW': 'count'},
         'metrics': {'AP': 0.5, 'MOTA': 71.26, 'KITTI_IDSW': 12},
         'classes': {name: {'AP': 0.25, 'IDSW': 3} for name in ('class0', 'class1')},
     }
@@ -64,6 +70,36 @@ def test_table_on_a_narrow_terminal(count, shown):
     assert '71.3' in text
     assert ('class1' in text) == shown
     assert '…' not in text
+
+
+def test_every_metric_has_a_unit():
+    names = {name for family in FAMILIES.values() for name in family.metrics}
+    units = {name: unit_of(name) for name in names}
+    assert {name for name in names if units[name] == 'metres'} == {
+        'center_error_m',
+        'dimension_error_m',
+    }
+    assert units['yaw_error_deg'] == 'degrees'
+    assert units['HOTA'] == 'percent'
+    assert units['FN'] == 'count'
+    assert units['keypoint_AP50'] == units['center_error_of_depth'] == 'share'
+
+
+def test_resets_within_videos_are_told():
+    entry = SetReport('val', 'val.json', 30, 1.5, Scores({'MOTA': 7.0}), resets=3)
+    report = Report('tiny', 'tiny.pt', 'pytorch', 'cpu', 'abc', {}, [entry])
+    assert '20 per second, tracker reset 3 times within videos' in report.to_markdown()
+    assert report.to_dict()['sets']['val']['tracker_resets'] == 3
+
+
+def test_a_report_without_metrics_says_why():
+    entry = SetReport('test', 'test.json', 2, 1.0, Scores({}))
+    report = Report('tiny', 'tiny.pt', 'pytorch', 'cpu', 'abc', {}, [entry])
+    stream = io.StringIO()
+    report.show(Console(file=stream, width=60))
+    for text in (report.to_markdown(), stream.getvalue()):
+        assert 'No metrics: the set has no labelled object.' in text
+    assert '|' not in report.to_markdown()
 
 
 def test_families_together():

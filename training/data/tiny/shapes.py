@@ -1,7 +1,6 @@
 """Video of textured, shaded shapes that bounce, turn and pass in front of each other.
 
-Two of them look alike and cross: from where they were and how they move alone one can tell them
-apart.
+Two of them look alike: only from where they were and how they move one can tell them apart.
 """
 
 from __future__ import annotations
