@@ -60,7 +60,7 @@ def test_a_validation_without_the_metric_is_no_better():
     [
         ((), 'loss_wh'),
         ((SETS,), 'keypoint_AP'),
-        ((SETS,), 'annotations/AP'),
+        ((SETS,), 'set/AP'),
         (('losses.reg=0',), 'loss_reg'),
     ],
 )
@@ -79,7 +79,7 @@ def test_what_is_measured_is_known(tmp_path, monkeypatch):
     parts = assemble(tiny_config(f'data.validation=[{SET}, {SET}]'), ALONE)
     measured = parts.validation.measure(parts.trainer).keys()
     assert measured - parts.validation.names == {'loss_of_standing_still'}
-    assert {'MOTA', 'annotations/AP50', 'annotations_2/HOTA'} <= measured
+    assert {'MOTA', 'set/AP50', 'set_2/HOTA'} <= measured
 
 
 def test_every_family_says_what_it_measures():
