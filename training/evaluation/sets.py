@@ -189,7 +189,8 @@ def images_folder(annotations: Path) -> Path:
     """Where the pictures of an annotation file lie, if nobody says: beside it, or as in COCO.
 
     Of `root/annotations/instances_val.json` that is the first of `root/annotations`,
-    `root/images/val`, `root/val`, `root/images` and `root` that has its first picture.
+    `root/annotations/images`, `root/images/val`, `root/val`, `root/images` and `root` that has its
+    first picture.
 
     Raises:
         FileNotFoundError: none of them; the text lists them.
@@ -201,7 +202,14 @@ def images_folder(annotations: Path) -> Path:
     except (TypeError, KeyError, IndexError) as error:
         raise ValueError(f'{annotations}: expected images with a file_name') from error
     root, split = annotations.parent.parent, annotations.stem.rpartition('_')[2]
-    folders = (annotations.parent, root / 'images' / split, root / split, root / 'images', root)
+    folders = (
+        annotations.parent,
+        annotations.parent / 'images',
+        root / 'images' / split,
+        root / split,
+        root / 'images',
+        root,
+    )
     for folder in folders:
         if (folder / first).is_file():
             return folder

@@ -76,6 +76,13 @@ def test_times_that_are_none(tmp_path, change, complaint):
 def test_where_pictures_lie_if_nobody_says(tmp_path):
     path = write_scene(tmp_path, scene_content())
     assert images_folder(path) == tmp_path / 'images'
+    beside = tmp_path / 'own' / 'val'
+    beside.mkdir(parents=True)
+    (tmp_path / 'images').rename(beside / 'images')
+    path.rename(beside / 'annotations.json')
+    assert images_folder(beside / 'annotations.json') == beside / 'images'
+    (beside / 'annotations.json').rename(path)
+    (beside / 'images').rename(tmp_path / 'images')
     (tmp_path / 'images').rename(tmp_path / 'kept')
     (tmp_path / 'images').mkdir()
     (tmp_path / 'kept').rename(tmp_path / 'images' / 'val')
