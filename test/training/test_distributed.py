@@ -14,17 +14,16 @@ from typing import Any
 
 import process_cases
 import pytest
+import tiny_runs
 import torch
 from torch import nn
 
-from training import distributed, train
+from training import distributed
 from training.batch_norm import SynchronisedBatchNorm2d, synchronised_batch_norm
 from training.checkpoint import Checkpoint
 from training.config_file import load_config
 from training.data.tiny import write_tiny_set
 from training.distributed import ALONE, Processes, join
-from training.stopping import StopRequest
-from training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 EQUAL = [name for name in process_cases.CASES if name != 'own statistics']
@@ -177,20 +176,10 @@ def test_interrupted_in_two_processes_and_resumed_in_one(tmp_path, monkeypatch):
 
     monkeypatch.chdir(folder)
     end = half.step + 2
-    step = Trainer.train_step
-    stop = StopRequest()
-
-    def stopping(self, batch):
-        result = step(self, batch)
-        stop.requested = self.step == end
-        return result
-
-    monkeypatch.setattr(Trainer, 'train_step', stopping)
     ends = []
     for run in ('one', 'two'):
-        stop = StopRequest()
         config = load_config(folder / 'config.yaml', [f'run={run}'])
-        ends.append(Checkpoint.load(train.run(config, resume=run == 'two', stop=stop)))
+        ends.append(tiny_runs.train_until(end, config, monkeypatch, resume=run == 'two'))
     assert [checkpoint.step for checkpoint in ends] == [end, end]
     close(ends[1].weights, ends[0].weights, rtol=1e-4, atol=1e-5)
     assert not torch.equal(ends[0].weights['stem.weight'], half.weights['stem.weight'])

@@ -7,10 +7,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-import cv2
 import numpy as np
 
 from centertrack_ros.datatypes import FloatArray
+from training.augment.frames import warp_frame
 from training.data.backgrounds import Photos
 from training.data.labels import (
     FrameLabels,
@@ -18,7 +18,6 @@ from training.data.labels import (
     LabelledFrame,
     Outline,
     clip_boxes,
-    opencv_matrix,
 )
 
 
@@ -69,10 +68,8 @@ def fill_tile(
     room = np.array([scale * photo_width - width, scale * photo_height - height])
     left, top = generator.uniform(0, 1, 2) * room
     matrix = np.array([[scale, 0.0, -left], [0.0, scale, -top]])
-    image = cv2.warpAffine(
-        photo.image, opencv_matrix(matrix), (width, height), flags=cv2.INTER_LINEAR
-    )
-    labels = photo.labels.warped(matrix)
+    tile = warp_frame(photo, matrix, (height, width))
+    labels = tile.labels
     whole = (labels.boxes[:, 2:] - labels.boxes[:, :2]).prod(axis=1)
     boxes = clip_boxes(labels.boxes, width, height)
     inside = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1)
@@ -90,7 +87,7 @@ def fill_tile(
         ignore_boxes=clip_boxes(labels.ignore_boxes, width, height),
         **changed,
     )
-    return LabelledFrame(image, clipped.select(inside > 0))
+    return replace(tile, labels=clipped.select(inside > 0))
 
 
 def join_labels(parts: Sequence[FrameLabels]) -> FrameLabels:
