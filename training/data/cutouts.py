@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -25,6 +25,9 @@ _MIN_LEVEL_HEIGHT = 24
 _MIN_COCO_SIDE = {'person': 40, 'car': 24}
 _MIN_OTHER_SIDE = 32
 _MIN_PERSON_ASPECT = 1.5
+_HELD_OUT_EVERY = 8
+
+Part: TypeAlias = Literal['all', 'training', 'held_out']
 
 
 @dataclass(frozen=True)
@@ -123,21 +126,25 @@ class CutoutLibrary:
         return cutout
 
 
-def person_crop_entries(folder: Path, weight: float = 1.0) -> list[CutoutEntry]:
+def person_crop_entries(
+    folder: Path, weight: float = 1.0, part: Part = 'all'
+) -> list[CutoutEntry]:
     """Cut-outs of a folder of `NAME.jpg` with `NAME_mask.png`, one person each."""
     return [
         CutoutEntry('person', partial(_read_masked, path, None), weight)
-        for path in masked_photos(folder)
+        for path in masked_photos(folder, part)
     ]
 
 
-def numbered_mask_entries(folder: Path, weight: float = 1.0) -> list[CutoutEntry]:
+def numbered_mask_entries(
+    folder: Path, weight: float = 1.0, part: Part = 'all'
+) -> list[CutoutEntry]:
     """Cut-outs of a folder of `NAME.jpg` with `NAME_mask.png`: pixel value = person, 0 = none.
 
     People cut off by the edge of the photo are left out: they would walk about like that.
     """
     entries = []
-    for path in masked_photos(folder):
+    for path in masked_photos(folder, part):
         mask = read_image(mask_path(path), cv2.IMREAD_GRAYSCALE)
         for number, (left, top, right, bottom) in numbered_boxes(mask).items():
             if left > 0 and top > 0 and right < mask.shape[1] and bottom < mask.shape[0]:
@@ -211,11 +218,23 @@ def _size(cutout: Cutout) -> int:
     return sum(level.nbytes for level in cutout.levels)
 
 
-def masked_photos(folder: Path) -> list[Path]:
-    """Photos of a folder that have a mask beside them."""
+def masked_photos(folder: Path, part: Part = 'all') -> list[Path]:
+    """Photos of a folder that have a mask beside them.
+
+    Those whose number is a multiple of 8 are held out of training: the sequences that trackers
+    are measured on are made of them.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f'folder of cut-outs {folder} does not exist')
-    return [path for path in sorted(folder.glob('*.jpg')) if mask_path(path).is_file()]
+    photos = [path for path in sorted(folder.glob('*.jpg')) if mask_path(path).is_file()]
+    if part == 'all':
+        return photos
+    return [path for path in photos if _is_held_out(path) == (part == 'held_out')]
+
+
+def _is_held_out(path: Path) -> bool:
+    digits = ''.join(character for character in path.stem if character.isdigit())
+    return bool(digits) and int(digits) % _HELD_OUT_EVERY == 0
 
 
 def mask_path(path: Path) -> Path:

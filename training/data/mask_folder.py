@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.cutouts import mask_path, masked_photos, numbered_boxes
+from training.data.cutouts import Part, mask_path, masked_photos, numbered_boxes
 from training.data.images import ImageCache, read_image
 from training.data.labels import FrameLabels, FramePair, LabelledFrame
 
@@ -35,6 +35,7 @@ class MaskFolderSource:
         complete: names of the photos in which every person has a mask; in the others people
             count as unlabelled too, so that only those with a mask are learnt.
         only_complete: leave the other photos out.
+        part: which photos, see `cutouts.masked_photos`.
         cache: decoded pictures; may be shared with other sources.
 
     Raises:
@@ -49,6 +50,7 @@ class MaskFolderSource:
         complete: Collection[str],
         *,
         only_complete: bool = False,
+        part: Part = 'all',
         cache: ImageCache | None = None,
     ) -> None:
         if 'person' not in class_names:
@@ -57,7 +59,7 @@ class MaskFolderSource:
         person = list(class_names).index('person')
         every = np.arange(len(class_names))
         self._frames: list[tuple[Path, FrameLabels]] = []
-        for path in masked_photos(folder):
+        for path in masked_photos(folder, part):
             if only_complete and path.stem not in complete:
                 continue
             mask = read_image(mask_path(path), cv2.IMREAD_GRAYSCALE)

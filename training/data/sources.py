@@ -10,6 +10,7 @@ from training.data.backgrounds import GroundBackgrounds, MixedBackgrounds, Photo
 from training.data.coco_video import CocoVideoSource
 from training.data.cutouts import (
     CutoutLibrary,
+    Part,
     coco_polygon_entries,
     numbered_mask_entries,
     person_crop_entries,
@@ -30,6 +31,8 @@ class DataSettings:
         input_height, input_width: pixels of the network input; synthetic frames have this size.
         splits: the image sets of `coco128` to use; cut-outs come from `train2017` only, the
             other one has no polygons.
+        part: which photos with people to paste, see `cutouts.masked_photos`; `held_out` goes
+            with the split `val2017`, and no thing is cut out of COCO then.
         still_share, synthetic_share: weights of pairs of stills and of synthetic scenes.
         mosaic_share: share of mosaics among the stills.
         street_share: share of Penn-Fudan's photos among the stills.
@@ -41,6 +44,7 @@ class DataSettings:
     input_height: int
     input_width: int
     splits: tuple[str, ...] = ('train2017',)
+    part: Part = 'training'
     still_share: float = 0.4
     synthetic_share: float = 0.6
     mosaic_share: float = 0.3
@@ -73,7 +77,13 @@ def build_sources(
             settings.mosaic_share,
         ),
         (
-            MaskFolderSource(_streets(settings), class_names, PENN_FUDAN_COMPLETE, cache=cache),
+            MaskFolderSource(
+                _streets(settings),
+                class_names,
+                PENN_FUDAN_COMPLETE,
+                part=settings.part,
+                cache=cache,
+            ),
             settings.street_share,
         ),
     ]
@@ -91,7 +101,12 @@ def build_scenes(settings: DataSettings, cache: ImageCache | None = None) -> Syn
     class_names = _class_names(settings)
     photos = _coco(settings, settings.splits[0], cache)
     streets = MaskFolderSource(
-        _streets(settings), class_names, PENN_FUDAN_COMPLETE, only_complete=True, cache=cache
+        _streets(settings),
+        class_names,
+        PENN_FUDAN_COMPLETE,
+        only_complete=True,
+        part=settings.part,
+        cache=cache,
     )
     backgrounds = MixedBackgrounds(
         [
@@ -102,7 +117,7 @@ def build_scenes(settings: DataSettings, cache: ImageCache | None = None) -> Syn
         [0.4, 0.12, 0.48],
     )
     return SyntheticSource(
-        build_library(settings.root, class_names),
+        build_library(settings.root, class_names, settings.part),
         backgrounds,
         class_names,
         SyntheticSettings(
@@ -114,24 +129,26 @@ def build_scenes(settings: DataSettings, cache: ImageCache | None = None) -> Syn
     )
 
 
-def build_library(root: Path, class_names: tuple[str, ...]) -> CutoutLibrary:
-    """All cut-outs of the data root.
+def build_library(
+    root: Path, class_names: tuple[str, ...], part: Part = 'training'
+) -> CutoutLibrary:
+    """All cut-outs of the data root, or those that training does not see.
 
     The walkers of Penn-Fudan weigh more: they are what trackers see, while Clothing Co-Parsing
     is people who pose.
     """
-    coco = root / 'coco128'
-    return CutoutLibrary(
-        [
-            *person_crop_entries(root / 'cutouts' / 'clothing_co_parsing'),
-            *numbered_mask_entries(root / 'cutouts' / 'penn_fudan', weight=3.0),
-            *coco_polygon_entries(
-                coco / 'annotations' / 'instances_train2017.json',
-                coco / 'images' / 'train2017',
-                class_names,
-            ),
-        ]
-    )
+    entries = [
+        *person_crop_entries(root / 'cutouts' / 'clothing_co_parsing', part=part),
+        *numbered_mask_entries(root / 'cutouts' / 'penn_fudan', weight=3.0, part=part),
+    ]
+    if part != 'held_out':
+        coco = root / 'coco128'
+        entries += coco_polygon_entries(
+            coco / 'annotations' / 'instances_train2017.json',
+            coco / 'images' / 'train2017',
+            class_names,
+        )
+    return CutoutLibrary(entries)
 
 
 def category_names(annotation_path: Path) -> tuple[str, ...]:
