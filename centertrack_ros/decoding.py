@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from centertrack_ros.association import intersection_over_union
 from centertrack_ros.camera_geometry import alpha_from_bins
 from centertrack_ros.datatypes import (
+    BoolArray,
     Candidates,
     Detections,
     FloatArray,
@@ -24,6 +26,7 @@ def decode(
     class_indices: IntArray | None = None,
     batch_index: int = 0,
     amodal_reference: AmodalReference = 'cell',
+    duplicate_overlap: float = 1.0,
     clip: bool = True,
 ) -> Detections:
     """Keep what counts and move it from output cells to image pixels.
@@ -38,7 +41,7 @@ def decode(
         threshold: rows with a lower score are dropped.
         class_indices: (C,) classes to keep, None = all.
         batch_index: which image of the batch.
-        amodal_reference: see `DecodeRules`.
+        amodal_reference, duplicate_overlap: see `DecodeRules`.
         clip: whether boxes end at the border of the image.
 
     Returns:
@@ -49,6 +52,9 @@ def decode(
     if class_indices is not None:
         keep &= np.isin(candidates.classes[batch_index], class_indices)
     rows = np.flatnonzero(keep)
+    if duplicate_overlap < 1:
+        classes = candidates.classes[batch_index][rows]
+        rows = rows[_unrepeated(candidates.boxes[batch_index][rows], classes, duplicate_overlap)]
 
     def kept(values: FloatArray | None) -> FloatArray | None:
         return None if values is None else values[batch_index][rows]
@@ -81,6 +87,19 @@ def decode(
         velocity=kept(candidates.velocity),
         masks=kept(candidates.masks),
     )
+
+
+def _unrepeated(boxes: FloatArray, classes: IntArray, limit: float) -> BoolArray:
+    """Which of N rows, best first, overlap no better one of their class by more than `limit`."""
+    repeated = intersection_over_union(boxes, boxes) > limit
+    repeated &= classes[:, None] == classes[None, :]
+    repeated = np.triu(repeated, 1)
+    unrepeated = np.ones(len(boxes), np.bool_)
+    # In sequence by nature: what is dropped drops nothing itself. Few rows have duplicates.
+    for row in np.flatnonzero(repeated.any(axis=1)):
+        if unrepeated[row]:
+            unrepeated &= ~repeated[row]
+    return unrepeated
 
 
 def _joints_px(keypoints: FloatArray, transform: FrameTransform, stride: np.float32) -> FloatArray:

@@ -60,6 +60,7 @@ def build_tracker(settings: Settings, thresholds: Thresholds) -> Tracker:
         prior_threshold=_threshold(settings.prior_threshold, thresholds.prior),
         max_age=settings.max_age,
         max_age_frames=settings.max_age_frames,
+        camera_motion=settings.camera_motion,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 BoxKind = Literal['ltrb', 'wh', 'ltrb_amodal']
-ResizeRule = Literal['letterbox', 'stretch', 'centertrack']
+ResizeRule = Literal['letterbox', 'adaptive', 'stretch', 'centertrack']
 RadiusRule = Literal['centertrack', 'exact']
 PeakRule = Literal['cell', 'class']
 JointRule = Literal['centertrack', 'centernet']
@@ -50,6 +50,8 @@ class DecodeRules:
             negative). The head `ltrb_amodal` always holds offsets.
         clamp_sizes: whether a negative size of the head `wh` counts as 0, as in CenterTrack;
             CenterNet keeps it.
+        duplicate_overlap: of two rows of one class whose boxes overlap (IoU) by more, the worse
+            one is dropped; 1 = none, as in CenterTrack and CenterNet.
     """
 
     peaks: PeakRule = 'cell'
@@ -57,8 +59,14 @@ class DecodeRules:
     amodal_reference: AmodalReference = 'cell'
     edges: EdgeRule = 'distances'
     clamp_sizes: bool = True
+    duplicate_overlap: float = 0.7
 
     def __post_init__(self) -> None:
+        if not 0 < self.duplicate_overlap <= 1:
+            raise ValueError(
+                'duplicate_overlap: expected above 0 and up to 1, '
+                f'received {self.duplicate_overlap}'
+            )
         _check_choices(
             self,
             peaks=get_args(PeakRule),
@@ -76,9 +84,12 @@ class ModelSpec:
     Attributes:
         name: file name of the model without its ending.
         architecture: name of the network in `training/models`.
-        input_height, input_width: network input, pixels.
-        resize: how an image becomes the input: `letterbox` keeps its shape, `stretch` fills,
-            `centertrack` fits the longer side to the input's width and crops what sticks out.
+        input_height, input_width: network input, pixels; of an `adaptive` one only their product
+            counts, the pixels it should have.
+        resize: how an image becomes the input: `letterbox` keeps its shape, `adaptive` as well,
+            in an input that has the image's proportions (`preprocessing.input_size`), `stretch`
+            fills, `centertrack` fits the longer side to the input's width and crops what sticks
+            out.
         stride: input pixels per output cell.
         max_candidates: K, rows returned by the graph.
         classes: class names; `Detections.classes` indexes them.

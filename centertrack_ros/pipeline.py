@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from centertrack_ros.camera_motion import GreyImage, estimate_motion, grey_picture
 from centertrack_ros.datatypes import (
     Candidates,
     Detections,
+    FloatArray,
     FrameTransform,
     Image,
     IntArray,
@@ -86,6 +88,7 @@ class TrackingPipeline:
         self.max_gap = max_gap
         self._previous_input: Image | None = None
         self._transform: FrameTransform | None = None
+        self._picture: GreyImage | None = None
         self._tracks = Tracks.empty()
         self._stamp: float | None = None
 
@@ -93,6 +96,7 @@ class TrackingPipeline:
         """Forget the previous image and all tracks; ids start at 1 again."""
         self._previous_input = None
         self._transform = None
+        self._picture = None
         self._tracks = Tracks.empty()
         self._stamp = None
         self.tracker.reset()
@@ -140,14 +144,27 @@ class TrackingPipeline:
             threshold=self.detection_threshold,
             class_indices=self.class_indices,
             amodal_reference=self.spec.decode.amodal_reference,
+            duplicate_overlap=self.spec.decode.duplicate_overlap,
         )
         ticks.append(time.perf_counter())
         dt = 0.0 if self._stamp is None else stamp - self._stamp
-        self._tracks = _clipped(self.tracker.update(detections, dt), transform)
+        camera = self._camera_motion(network_input[0], transform)
+        tracks = self.tracker.update(detections, dt, camera=camera)
+        self._tracks = _clipped(tracks, transform)
         ticks.append(time.perf_counter())
         self._previous_input, self._transform, self._stamp = network_input, transform, stamp
         stage_ms = dict(zip(STAGES, np.diff(ticks) * 1e3, strict=True))
         return StepResult(self._tracks, detections, candidates, transform, stage_ms, reset_reason)
+
+    def _camera_motion(self, network_input: Image, transform: FrameTransform) -> FloatArray | None:
+        """Affine map (2, 3) from the previous image to this one; None where it is not known."""
+        if not self.tracker.follows_camera:
+            self._picture = None
+            return None
+        previous, self._picture = self._picture, grey_picture(network_input)
+        if previous is None:
+            return None
+        return estimate_motion(previous, self._picture, transform, self._tracks.boxes)
 
     def _reset_reason(self, image: Image, stamp: float) -> str:
         if self._stamp is None or self._transform is None:

@@ -5,6 +5,7 @@ Sizes are (height, width) in pixels unless a name says otherwise.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,11 @@ from centertrack_ros.datatypes import FloatArray, FrameTransform, Image
 from centertrack_ros.model_spec import ModelSpec
 
 Size = tuple[int, int]
+
+# What the sides of an adaptive input are multiples of.
+SIZE_MULTIPLE = 32
+# Pixels that an adaptive input may have, as a share of those the model asks for.
+LARGEST_SHARE = 1.05
 
 
 @dataclass(frozen=True)
@@ -122,31 +128,52 @@ def check_image(image: Any) -> None:
         raise ValueError(f'image: expected shape (H, W, 3) BGR, received {image.shape}')
 
 
+def input_size(image_size: tuple[int, ...], spec: ModelSpec) -> Size:
+    """Size of the network input for an image of (height, width) pixels.
+
+    That of the model, or for `adaptive` models the one in which the image is largest: of all sizes
+    in multiples of 32 that have at most 5 % more pixels than the model asks for, those with the
+    largest scale, of these the smallest.
+    """
+    if spec.resize != 'adaptive':
+        return spec.input_height, spec.input_width
+    height, width = image_size
+    cells = int(LARGEST_SHARE * spec.input_height * spec.input_width) // SIZE_MULTIPLE**2
+    best = (0.0, 0, (0, 0))
+    for rows in range(1, cells + 1):
+        scale = SIZE_MULTIPLE * min(rows / height, cells // rows / width)
+        # The smallest sides that hold the scaled image.
+        size = (_side(height * scale), _side(width * scale))
+        best = max(best, (scale, -size[0] * size[1], size))
+    return best[2]
+
+
 def fit_transform(image_size: tuple[int, ...], spec: ModelSpec) -> FrameTransform:
     """How an image of (height, width) pixels is placed in the input of the model `spec`.
 
-    `letterbox` scales by one factor and centres the image between black bars, so that nothing
-    is cropped. `stretch` fills the input. `centertrack` is `fixed_placement`.
+    `letterbox` and `adaptive` scale by one factor and centre the image between black bars, so
+    that nothing is cropped. `stretch` fills the input. `centertrack` is `fixed_placement`.
     """
     height, width = image_size
+    input_height, input_width = input_size(image_size, spec)
     if spec.resize == 'centertrack':
-        return fixed_placement((height, width), (spec.input_height, spec.input_width)).transform
+        return fixed_placement((height, width), (input_height, input_width)).transform
     if spec.resize == 'stretch':
-        resized_width, resized_height = spec.input_width, spec.input_height
+        resized_width, resized_height = input_width, input_height
     else:
-        scale = min(spec.input_width / width, spec.input_height / height)
+        scale = min(input_width / width, input_height / height)
         resized_width = max(1, round(width * scale))
         resized_height = max(1, round(height * scale))
     return FrameTransform(
         # From the rounded size, so that the map describes the pixels exactly.
         scale_x=resized_width / width,
         scale_y=resized_height / height,
-        offset_x=float((spec.input_width - resized_width) // 2),
-        offset_y=float((spec.input_height - resized_height) // 2),
+        offset_x=float((input_width - resized_width) // 2),
+        offset_y=float((input_height - resized_height) // 2),
         image_width=width,
         image_height=height,
-        input_width=spec.input_width,
-        input_height=spec.input_height,
+        input_width=input_width,
+        input_height=input_height,
     )
 
 
@@ -205,6 +232,11 @@ def normalised(
 
 def _scaled_size(image_size: Size, test_scale: float) -> Size:
     return int(image_size[0] * test_scale), int(image_size[1] * test_scale)
+
+
+def _side(length: float) -> int:
+    # Less than a thousandth of a pixel is rounding.
+    return max(1, math.ceil((length - 1e-3) / SIZE_MULTIPLE)) * SIZE_MULTIPLE
 
 
 def _rounded_up(value: int, multiple: int) -> int:

@@ -134,19 +134,22 @@ def render_prior_heatmap(tracks: Tracks, transform: FrameTransform, spec: ModelS
     the original; its height is the track's `prior_weights`.
 
     Returns:
-        (input_height / p, input_width / p) float32, p = `spec.prior_heatmap_stride`.
+        (input_height / p, input_width / p) float32, p = `spec.prior_heatmap_stride`, the input's
+        size that of `transform`.
     """
+    stride = spec.prior_heatmap_stride
+    shape = (transform.input_height // stride, transform.input_width // stride)
     tracks = tracks[tracks.prior_weights > 0]
     if not len(tracks):
-        return np.zeros(spec.prior_heatmap_shape, np.float32)
-    boxes_in, drawn = _boxes_in_input(tracks, transform, spec)
-    cells = boxes_in / np.float32(spec.prior_heatmap_stride)
+        return np.zeros(shape, np.float32)
+    boxes_in, drawn = _boxes_in_input(tracks, transform)
+    cells = boxes_in / np.float32(stride)
     sizes = cells[:, 2:] - cells[:, :2]
     return render_peaks(
         (cells[:, :2] + cells[:, 2:]) / 2,
         peak_radii(sizes[:, 1], sizes[:, 0], spec.radius_rule),
         tracks.prior_weights * drawn,
-        spec.prior_heatmap_shape,
+        shape,
     )
 
 
@@ -157,20 +160,19 @@ def prior_cells(tracks: Tracks, transform: FrameTransform, spec: ModelSpec) -> I
     the original, from the box clipped to the output map.
     """
     tracks = tracks[tracks.prior_weights > 0]
-    _, drawn = _boxes_in_input(tracks, transform, spec)
+    _, drawn = _boxes_in_input(tracks, transform)
     cells = transform.boxes_to_input(tracks.boxes[drawn]) / np.float32(spec.stride)
-    limit = np.array([spec.output_width - 1, spec.output_height - 1] * 2, np.float32)
+    height, width = transform.input_height // spec.stride, transform.input_width // spec.stride
+    limit = np.array([width - 1, height - 1] * 2, np.float32)
     cells = np.clip(cells, 0, limit)
     columns, rows = ((cells[:, :2] + cells[:, 2:]) / 2).astype(np.int64).T
-    indices: IntArray = rows * spec.output_width + columns
+    indices: IntArray = rows * width + columns
     return indices
 
 
-def _boxes_in_input(
-    tracks: Tracks, transform: FrameTransform, spec: ModelSpec
-) -> tuple[FloatArray, BoolArray]:
+def _boxes_in_input(tracks: Tracks, transform: FrameTransform) -> tuple[FloatArray, BoolArray]:
     """Boxes (N, 4) clipped to the network input, and which of them have an area there (N,)."""
-    limit = np.array([spec.input_width - 1, spec.input_height - 1] * 2, np.float32)
+    limit = np.array([transform.input_width - 1, transform.input_height - 1] * 2, np.float32)
     boxes_in = np.clip(transform.boxes_to_input(tracks.boxes), 0, limit)
     drawn: BoolArray = np.all(boxes_in[:, 2:] > boxes_in[:, :2], axis=1)
     return boxes_in, drawn

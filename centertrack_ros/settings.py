@@ -128,6 +128,12 @@ class Settings:
         minimum=-1,
         maximum=100000,
     )
+    camera_motion: bool = _parameter(
+        True,
+        'follow the motion of the camera (method robust); false saves about a millisecond where '
+        'it stands still',
+        live=True,
+    )
     max_gap: float = _parameter(
         2.0,
         'seconds without an image after which the tracker starts anew',

@@ -138,6 +138,7 @@ def set_up(venv: Path, with_tests: bool) -> bool:
         stamp.forget('tests')
         with step('test and training packages (torch is large)'):
             pip_install(venv, log, '-r', str(REQUIREMENTS / 'test.txt'), '-c', str(CONSTRAINTS))
+            pip_install(venv, log, '--no-deps', '-r', str(REQUIREMENTS / 'test-no-deps.txt'))
         stamp.record('tests', tests_key)
     return todo_packages or todo_overlay or todo_tests
 

@@ -55,6 +55,29 @@ def test_boxes_may_leave_the_image():
     assert detections.boxes[1, 2] == (500 * 4 - 8) / 0.5
 
 
+def test_second_rows_of_one_object_are_dropped():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 8], [0, 0, 10, 9.5]], np.float32)
+    candidates = Candidates(
+        scores=np.array([[0.9, 0.8, 0.7, 0.6]], np.float32),
+        classes=np.array([[0, 0, 0, 1]]),
+        cells=np.zeros((1, 4, 2), np.float32),
+        boxes=boxes[None],
+        tracking=np.zeros((1, 4, 2), np.float32),
+    )
+
+    def scores(limit: float) -> list[float]:
+        kept = decode(
+            candidates, TRANSFORM, stride=4, threshold=0.0, duplicate_overlap=limit, clip=False
+        )
+        return kept.scores.round(1).tolist()
+
+    # IoU with the first: 0.9 and 0.8; the third overlaps the second by 0.89. Another class counts
+    # for itself, and what is dropped drops nothing.
+    np.testing.assert_allclose(scores(0.85), [0.9, 0.7, 0.6], rtol=1e-6)
+    np.testing.assert_allclose(scores(0.75), [0.9, 0.6], rtol=1e-6)
+    np.testing.assert_allclose(scores(1.0), [0.9, 0.8, 0.7, 0.6], rtol=1e-6)
+
+
 def _space_candidates() -> Candidates:
     """With every optional field."""
     rotation = np.zeros((1, 3, 8), np.float32)

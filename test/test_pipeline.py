@@ -66,6 +66,33 @@ def test_same_input_gives_same_output(pipeline, frames):
             np.testing.assert_array_equal(array, getattr(second, name))
 
 
+def test_the_camera_is_followed_where_the_tracker_asks_for_it(pipeline, frames, monkeypatch):
+    """The second image is the first one, 12 pixels to the right."""
+    moved = np.roll(frames[0], 12, axis=1)
+    given = []
+    update = pipeline.tracker.update
+    monkeypatch.setattr(
+        pipeline.tracker,
+        'update',
+        lambda seen, dt, *, camera: given.append(camera) or update(seen, dt, camera=camera),
+    )
+    pipeline.step(frames[0], 0.0)
+    pipeline.step(moved, 0.1)
+    assert given[0] is None
+    np.testing.assert_allclose(given[1][:, 2], [12, 0], atol=1.0)
+    np.testing.assert_allclose(given[1][:, :2], np.eye(2), atol=0.005)
+    update_pipeline(pipeline, Settings.from_mapping({'camera_motion': False}))
+    pipeline.step(frames[0], 0.2)
+    update_pipeline(pipeline, Settings())
+    pipeline.step(moved, 0.3)
+    # The picture from before it was switched off is too old to compare with.
+    assert given[2] is None
+    assert given[3] is None
+    pipeline.reset()
+    pipeline.step(frames[0], 0.4)
+    assert given[4] is None
+
+
 def test_the_loop_feeds_itself(pipeline, frames, monkeypatch):
     calls = []
     run = pipeline.engine.run

@@ -9,6 +9,7 @@ from centertrack_ros.preprocessing import (
     check_image,
     fit_transform,
     fixed_placement,
+    input_size,
     normalised,
     padded_placement,
     scaled_image,
@@ -43,6 +44,56 @@ def test_letterbox_crops_nothing(size, spec):
         abs(corners[3] - corners[1] - spec.input_height),
     )
     assert min(fills) < 1e-3
+
+
+BUDGET = {'input_height': 416, 'input_width': 544, 'resize': 'adaptive'}
+
+
+@pytest.mark.parametrize(
+    ('size', 'expected'),
+    [
+        ((480, 640), (416, 544)),
+        ((576, 768), (416, 544)),
+        ((1080, 1920), (352, 640)),
+        ((1920, 1080), (640, 352)),
+        ((1000, 1000), (480, 480)),
+        ((60, 80), (416, 544)),
+        ((6000, 8000), (416, 544)),
+    ],
+)
+def test_adaptive_input_takes_the_proportions_of_the_image(size, expected, spec):
+    spec = replace(spec, **BUDGET)
+    assert input_size(size, spec) == expected
+    transform = fit_transform(size, spec)
+    assert (transform.input_height, transform.input_width) == expected
+    assert transform.scale_x == pytest.approx(transform.scale_y, rel=0.02)
+
+
+@pytest.mark.parametrize('size', [*SIZES, (10, 1000), (1000, 10), (1, 1), (5, 20000), (20000, 5)])
+def test_adaptive_input_is_the_best_within_the_budget(size, spec):
+    spec = replace(spec, **BUDGET)
+    height, width = input_size(size, spec)
+    assert height % 32 == width % 32 == 0
+    assert min(height, width) >= 32
+    budget = 1.05 * 416 * 544
+    assert height * width <= budget
+    scale = min(height / size[0], width / size[1])
+    # No bar is a whole step wide, but for images that are thinner than one.
+    for side, length in zip((height, width), size, strict=True):
+        assert side - scale * length < 32 or side == 32
+    others = ((32 * rows, 32 * columns) for rows in range(1, 233) for columns in range(1, 233))
+    best = max(min(h / size[0], w / size[1]) for h, w in others if h * w <= budget)
+    assert scale == pytest.approx(best)
+    result = to_input(np.full((*size, 3), 255, np.uint8), fit_transform(size, spec))
+    assert result.shape == (height, width, 3)
+    assert result.any()
+
+
+def test_adaptive_loses_less_than_the_letterbox(spec):
+    for size in ((1080, 1920), (1920, 1080), (375, 1242)):
+        adaptive = fit_transform(size, replace(spec, **BUDGET))
+        fixed = fit_transform(size, replace(spec, **{**BUDGET, 'resize': 'letterbox'}))
+        assert adaptive.scale_x > 1.1 * fixed.scale_x
 
 
 def test_pixels_land_where_the_transform_says(spec):

@@ -124,6 +124,16 @@ def test_prior_cells_are_those_of_the_drawn_tracks(spec):
     assert prior_cells(Tracks.empty(), transform, spec).tolist() == []
 
 
+def test_the_size_of_the_input_is_that_of_the_transform(spec):
+    # As an `adaptive` model sees an image that is wide and low.
+    transform = FrameTransform(0.5, 0.5, 0.0, 0.0, 640, 64, 320, 32)
+    tracks = _tracks([[560, 20, 600, 52]], [1])
+    heatmap = render_prior_heatmap(tracks, transform, spec)
+    assert heatmap.shape == (8, 80)
+    assert np.argwhere(heatmap == 1).tolist() == [[4, 72]]
+    assert prior_cells(tracks, transform, spec).tolist() == [4 * 80 + 72]
+
+
 def test_prior_heatmap_without_tracks_is_black(spec):
     transform = FrameTransform(1, 1, 0, 0, 160, 96, 160, 96)
     heatmap = render_prior_heatmap(Tracks.empty(), transform, spec)

@@ -11,6 +11,7 @@ from centertrack_ros.tracker.motion import (
     correct,
     predict,
     start,
+    through_camera,
     values_from_boxes,
 )
 
@@ -70,6 +71,33 @@ def test_uncertainty_grows_while_lost_and_shrinks_when_seen() -> None:
     found = correct(lost, person(3, 3))
     assert (found.covariances[..., 0] < lost.covariances[..., 0]).all()
     assert (found.covariances[..., 0] > 0).all()
+
+
+def test_noisy_measurements_count_less() -> None:
+    motion = predict(start(person(0, 0)), 0.1, SEEN)
+    shifts = [
+        correct(motion, person(20, 0), np.array([noise], np.float32)).values[0, 0]
+        for noise in (1, 2, 6)
+    ]
+    assert shifts[0] == correct(motion, person(20, 0)).values[0, 0]
+    assert 20 > shifts[0] > shifts[1] > shifts[2] > 0
+    assert shifts[2] < 0.25 * 20
+
+
+def test_the_camera_moves_turns_and_zooms_what_is_known() -> None:
+    motion = start(person(10, 20))
+    motion = correct(predict(motion, 0.1, SEEN), person(14, 20))
+    camera = np.array([[0, -1.5, 100], [1.5, 0, 7]], np.float32)
+    moved = through_camera(motion, camera)
+    x, y = motion.values[0, :2]
+    np.testing.assert_allclose(moved.values[0, :2], [100 - 1.5 * y, 7 + 1.5 * x], rtol=1e-5)
+    np.testing.assert_allclose(moved.values[0, 2:], 1.5 * motion.values[0, 2:], rtol=1e-5)
+    vx, vy = motion.rates[0, :2]
+    np.testing.assert_allclose(moved.rates[0, :2], [-1.5 * vy, 1.5 * vx], rtol=1e-5, atol=1e-4)
+    still = through_camera(motion, np.eye(2, 3, dtype=np.float32))
+    np.testing.assert_array_equal(still.values, motion.values)
+    np.testing.assert_array_equal(still.rates, motion.rates)
+    assert moved.values.dtype == moved.rates.dtype == np.float32
 
 
 def test_standing_time_changes_nothing() -> None:

@@ -8,6 +8,7 @@ from tracker_scenes import Scene, crowd, make_detections, parameters, people, sw
 
 from centertrack_ros.datatypes import Detections, Tracks
 from centertrack_ros.tracker import CenterTrackTracker, RobustTracker, create_tracker
+from centertrack_ros.tracker.tuning import Tuning
 
 FRAME_RATES = [1.0, 5.0, 10.0, 30.0, 60.0]
 
@@ -135,6 +136,91 @@ def test_low_scores_continue_tracks_but_start_none() -> None:
     assert tracks.detection_indices.tolist() == [0]
     assert tracks.reported[0]
     assert 0 < tracks.prior_weights[0] < 1
+
+
+def test_low_scores_alone_do_not_keep_a_track_for_ever() -> None:
+    """A pole where somebody stood: after a second of weak peaks the track is lost."""
+    tracker = new_tracker()
+    walk(tracker, 10, 1, speed=0.0, start=100)
+    weak = people([[100, 300]], score=0.25)
+    reported = [bool(tracker.update(weak, 0.1).reported[0]) for _ in range(20)]
+    assert reported == sorted(reported, reverse=True)
+    assert 9 <= sum(reported) <= 11
+    assert tracker.update(people([[100, 300]]), 0.1).ids.tolist() == [1]
+    assert tracker.update(weak, 0.1).reported.tolist() == [True]
+    for_ever = RobustTracker(parameters(), Tuning(low_score_life=np.inf))
+    walk(for_ever, 10, 1, speed=0.0, start=100)
+    assert all(for_ever.update(weak, 0.1).reported.all() for _ in range(50))
+
+
+def test_what_never_scores_well_again_is_not_reported_for_ever() -> None:
+    tracker = new_tracker()
+    walk(tracker, 10, 1, speed=0.0, start=100)
+    poor = people([[100, 300]], score=0.38)
+    reported = [bool(tracker.update(poor, 0.1).reported[0]) for _ in range(30)]
+    assert reported == sorted(reported, reverse=True)
+    assert 9 <= sum(reported) <= 11
+    good = tracker.update(people([[100, 300]], score=0.45), 0.1)
+    assert good.ids.tolist() == [1]
+    assert good.reported.tolist() == [True]
+
+
+def test_a_pole_that_flickers_does_not_become_a_track() -> None:
+    tracker = new_tracker(birth_threshold=0.4)
+    for step in range(40):
+        score = (0.45, 0.3)[step % 2]
+        assert not tracker.update(people([[100, 300]], score=score), 0.1).reported.any()
+
+
+def test_weak_boxes_are_smoothed_and_sure_ones_are_not() -> None:
+    """Half of a person is hidden and the box jumps aside by a quarter of a width."""
+
+    def published(score: float, **tuning: float) -> float:
+        tracker = RobustTracker(parameters(), Tuning(**tuning))
+        walk(tracker, 10, 2, speed=0.0, start=100)
+        tracks = tracker.update(people([[110, 300]], score=score), 0.1)
+        assert tracks.reported.tolist() == [True]
+        return float(tracks.boxes[0, 0] + tracks.boxes[0, 2]) / 2
+
+    assert published(0.9) == published(0.6) == 110
+    assert 100 < published(0.2) < 102.5
+    assert published(0.2) < published(0.45) < 110
+    assert published(0.2, weak_noise=0, weak_smoothing=0) == 110
+
+
+@pytest.mark.parametrize('fps', [10.0, 30.0])
+def test_a_shaking_camera_loses_no_ids(fps: float) -> None:
+    """Neighbours stand a width apart and the image jumps by as much; offsets say nothing."""
+    random = np.random.default_rng(3)
+    places = np.array([[100.0 + 45 * number, 300.0] for number in range(6)])
+
+    def ids(tracker: RobustTracker) -> list[int]:
+        before = np.zeros(2)
+        order: list[int] = []
+        for step in range(40):
+            shift = random.uniform(-45, 45, 2) * [1, 0.5] * (step > 0)
+            camera = np.eye(2, 3, dtype=np.float32)
+            camera[:, 2] = shift - before
+            tracks = tracker.update(
+                people(places + shift), 1 / fps if step else 0.0, camera=camera if step else None
+            )
+            order = tracks.ids[np.argsort(tracks.detection_indices)].tolist()
+            before = shift
+        return order
+
+    assert ids(new_tracker()) == [1, 2, 3, 4, 5, 6]
+    assert ids(RobustTracker(parameters(), Tuning(use_camera=False))) != [1, 2, 3, 4, 5, 6]
+    assert ids(new_tracker(camera_motion=False)) != [1, 2, 3, 4, 5, 6]
+
+
+def test_only_the_default_method_asks_for_the_camera() -> None:
+    assert new_tracker().follows_camera
+    assert not new_tracker(camera_motion=False).follows_camera
+    assert not CenterTrackTracker(parameters()).follows_camera
+    camera = np.array([[1, 0, 500], [0, 1, 0]], np.float32)
+    original = CenterTrackTracker(parameters())
+    original.update(people([[100, 300]]), 0.0)
+    assert original.update(people([[100, 300]]), 0.1, camera=camera).ids.tolist() == [1]
 
 
 def test_flicker_is_not_reported_and_weak_objects_are_after_two_images() -> None:

@@ -38,6 +38,8 @@ class ModelConfig:
         heads: names of `training.heads`; their channels follow from classes and joints.
         box: the head that boxes come from.
         input_height, input_width: pixels of the exported model.
+        adaptive: whether its input takes the proportions of each image and has about as many
+            pixels, see `preprocessing.input_size`. It is trained at the size above either way.
         thresholds: defaults at run time.
         licence: of the trained weights.
         joints: names of the joints, or `coco`; for models with key points.
@@ -65,6 +67,7 @@ class ModelConfig:
     previous_image: bool = True
     prior_heatmap: bool = True
     max_candidates: int = 100
+    adaptive: bool = False
     radius_rule: RadiusRule = 'exact'
     channel_mean: ChannelValues = (0.0, 0.0, 0.0)
     channel_std: ChannelValues = (1.0, 1.0, 1.0)

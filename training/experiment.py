@@ -26,6 +26,11 @@ def model_spec(config: TrainConfig) -> ModelSpec:
         ValueError: unknown architecture, head, threshold, or list of classes or joints.
     """
     rules, model = config_rules(config), config.model
+    if model.adaptive and rules.resize != 'letterbox':
+        raise ValueError(
+            f'model.adaptive: expected false where rules say resize {rules.resize!r}, '
+            'received true'
+        )
     if model.architecture not in ARCHITECTURES:
         raise ValueError(
             f'model.architecture: expected one of {sorted(ARCHITECTURES)}, '
@@ -38,7 +43,7 @@ def model_spec(config: TrainConfig) -> ModelSpec:
         architecture=model.architecture,
         input_height=model.input_height,
         input_width=model.input_width,
-        resize=rules.resize,
+        resize='adaptive' if model.adaptive else rules.resize,
         stride=network_class.stride,
         max_candidates=model.max_candidates,
         classes=classes,

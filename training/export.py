@@ -12,7 +12,7 @@ import tempfile
 import warnings
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -28,12 +28,14 @@ from centertrack_ros.engines.base import (
 from centertrack_ros.engines.onnxruntime import OnnxRuntimeEngine
 from centertrack_ros.model_spec import ModelSpec, Thresholds
 from centertrack_ros.pipeline import TrackingPipeline
-from centertrack_ros.preprocessing import fit_transform, to_input
+from centertrack_ros.preprocessing import SIZE_MULTIPLE, fit_transform, to_input
 from centertrack_ros.rendering import render_prior_heatmap
 from centertrack_ros.tracker import create_tracker
 from training.checkpoint import Checkpoint
 from training.evaluation.engines import TorchEngine
+from training.models.alignment import aligned_copy
 from training.models.deformable import ExportForm, set_deformable_export
+from training.models.exported_weights import record_shapes
 from training.models.graph import TrackerGraph
 
 OPSET = 20
@@ -43,13 +45,18 @@ TOLERANCE = 1e-3
 
 
 def export_onnx(graph: TrackerGraph, spec: ModelSpec, path: Path) -> None:
-    """Write `graph` for a batch of one at the size of `spec`."""
+    """Write `graph` for a batch of one, at the size of `spec` or, if `adaptive`, at any size.
+
+    Channels are padded for speed (`models.alignment`); what `read_exported_weights` needs to undo
+    that stands in the metadata of the file.
+    """
+    aligned = aligned_copy(graph.eval())
     with warnings.catch_warnings():
         # The exporter warns of its own deprecated internals and of torchvision being absent.
         warnings.simplefilter('ignore')
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
         torch.onnx.export(
-            graph.eval(),
+            aligned,
             example_inputs(spec),
             str(path),
             dynamo=True,
@@ -57,8 +64,10 @@ def export_onnx(graph: TrackerGraph, spec: ModelSpec, path: Path) -> None:
             opset_version=OPSET,
             input_names=graph.inputs,
             output_names=graph.outputs,
+            dynamic_shapes=_dynamic_shapes(spec),
             verbose=False,
         )
+    record_shapes(path, graph.state_dict())
 
 
 def example_inputs(spec: ModelSpec) -> tuple[Tensor, ...]:
@@ -66,6 +75,18 @@ def example_inputs(spec: ModelSpec) -> tuple[Tensor, ...]:
     return tuple(
         torch.from_numpy(np.zeros(shape, dtype)) for dtype, shape in expected_inputs(spec).values()
     )
+
+
+def _dynamic_shapes(spec: ModelSpec) -> tuple[tuple[dict[int, Any], ...]] | None:
+    """Which sizes of the inputs vary, for the arguments `*inputs` of the graph."""
+    if spec.resize != 'adaptive':
+        return None
+    # Names of the dimensions in the file; multiples, or the graph would check and round sizes.
+    rows, columns = torch.export.Dim('rows', max=4096), torch.export.Dim('columns', max=4096)
+    image = {1: SIZE_MULTIPLE * rows, 2: SIZE_MULTIPLE * columns}
+    multiple = SIZE_MULTIPLE // spec.prior_heatmap_stride
+    prior = {2: multiple * rows, 3: multiple * columns}
+    return (tuple(prior if name == 'prior_heatmap' else image for name in expected_inputs(spec)),)
 
 
 def compare(
@@ -134,8 +155,14 @@ def _threshold(text: str) -> tuple[str, float]:
     return name, float(value)
 
 
-def main() -> int:
-    """Export a checkpoint; exit code 1 when ONNX Runtime and PyTorch disagree."""
+def _pixels(text: str) -> tuple[int, int]:
+    width, _, height = text.partition('x')
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f'expected a size such as 544x416, received {text!r}')
+    return int(width), int(height)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('--output', type=Path, default=Path('models'), help='folder')
@@ -157,7 +184,18 @@ def main() -> int:
         help='operator of deformable convolutions: GridSample runs everywhere, DeformConv faster '
         'in ONNX Runtime and TensorRT 10.1+, and not in OpenVINO or TensorRT for RTX',
     )
-    arguments = parser.parse_args()
+    parser.add_argument(
+        '--adaptive',
+        type=_pixels,
+        metavar='WIDTHxHEIGHT',
+        help='let the input take the proportions of each image, with about as many pixels as this',
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Export a checkpoint; exit code 1 when ONNX Runtime and PyTorch disagree."""
+    arguments = _arguments()
     checkpoint = Checkpoint.load(arguments.checkpoint)
     name = arguments.name or checkpoint.spec.name
     provenance = {
@@ -168,6 +206,9 @@ def main() -> int:
     }
     thresholds = replace(checkpoint.spec.thresholds, **dict(arguments.threshold))
     spec = replace(checkpoint.spec, name=name, provenance=provenance, thresholds=thresholds)
+    if arguments.adaptive:
+        width, height = arguments.adaptive
+        spec = replace(spec, resize='adaptive', input_width=width, input_height=height)
     network = checkpoint.network()
     set_deformable_export(network, arguments.deformable)
     graph = TrackerGraph(network, spec)

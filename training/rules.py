@@ -49,6 +49,7 @@ def original_rules(joints: JointRule = 'centertrack') -> Rules:
             amodal_reference='box',
             edges='offsets',
             clamp_sizes=joints == 'centertrack',
+            duplicate_overlap=1.0,
         ),
         targets=TargetRules.original(),
         original_losses=True,

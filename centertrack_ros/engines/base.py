@@ -44,7 +44,8 @@ class Engine(Protocol):
         What the model has no input for is not used.
 
         Args:
-            image: (B, H, W, 3) uint8 BGR, C-contiguous, the size given by ModelSpec.
+            image: (B, H, W, 3) uint8 BGR, C-contiguous, the size that
+                `preprocessing.input_size` says; it may change between calls.
             previous_image: same shape and type; on the first frame the image itself.
             prior_heatmap: (B, 1, H/p, W/p) float32 in [0, 1], p = `prior_heatmap_stride`.
         """
@@ -54,7 +55,10 @@ class Engine(Protocol):
 
 
 def expected_inputs(spec: ModelSpec) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
-    """Type and shape (batch of 1) of every input of a model with this spec, in their order."""
+    """Type and shape (batch of 1) of every input of a model with this spec, in their order.
+
+    `adaptive` models take other heights and widths as well.
+    """
     image = (1, spec.input_height, spec.input_width, 3)
     inputs: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {'image': (np.uint8, image)}
     if spec.previous_image:
@@ -70,12 +74,13 @@ def expected_outputs(spec: ModelSpec) -> list[str]:
 
 
 def check_inputs(
-    found: Mapping[str, tuple[str, tuple[int, ...]]], spec: ModelSpec, model_path: Path
+    found: Mapping[str, tuple[str, tuple[int | None, ...]]], spec: ModelSpec, model_path: Path
 ) -> None:
     """Make sure that a model takes what its spec says.
 
     Args:
-        found: input name -> NumPy name of its type, and its shape without the batch.
+        found: input name -> NumPy name of its type, and its shape without the batch; None where
+            the model takes any size.
         spec: ModelSpec that lies beside the model.
         model_path: for the message.
 
@@ -83,7 +88,7 @@ def check_inputs(
         ValueError: they differ; the message has both.
     """
     expected = {
-        name: (np.dtype(dtype).name, shape[1:])
+        name: (np.dtype(dtype).name, _fixed_sizes(name, shape[1:], spec))
         for name, (dtype, shape) in expected_inputs(spec).items()
     }
     if found != expected:
@@ -91,6 +96,13 @@ def check_inputs(
             f'{model_path} does not fit its ModelSpec: the spec says inputs {expected}, '
             f'the model has {found}'
         )
+
+
+def _fixed_sizes(name: str, shape: tuple[int, ...], spec: ModelSpec) -> tuple[int | None, ...]:
+    """`shape` of an input without the batch, None in place of heights and widths that vary."""
+    if spec.resize != 'adaptive':
+        return shape
+    return (shape[0], None, None) if name == 'prior_heatmap' else (None, None, shape[2])
 
 
 def check_outputs(

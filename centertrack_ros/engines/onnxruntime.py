@@ -102,7 +102,11 @@ def _providers(device: str, available: list[str]) -> list[Any]:
 
 def _check_signature(session: Any, spec: ModelSpec, model_path: Path) -> None:
     found = {
-        entry.name: (_NUMPY_NAMES.get(entry.type, entry.type), tuple(entry.shape[1:]))
+        entry.name: (
+            _NUMPY_NAMES.get(entry.type, entry.type),
+            # Sizes that may vary have names instead.
+            tuple(size if isinstance(size, int) else None for size in entry.shape[1:]),
+        )
         for entry in session.get_inputs()
     }
     check_inputs(found, spec, model_path)

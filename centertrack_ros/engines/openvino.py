@@ -76,7 +76,7 @@ def _check_signature(model: Any, spec: ModelSpec, model_path: Path) -> None:
     found = {
         port.get_any_name(): (
             np.dtype(port.get_element_type().to_dtype()).name,
-            tuple(port.get_partial_shape().to_shape()[1:]),
+            _shape(port)[1:],
         )
         for port in model.inputs
     }

@@ -109,15 +109,17 @@ def _replay(options: argparse.Namespace) -> None:
         if source.count is not None:
             truth.check_length(source.count)
     with staged_output(output) as folder:
-        run = _run(source, settings, mode=options.mode, rate=options.rate)
+        run = _run(source, settings, options)
         summary = _write_files(folder, source, run, settings, spec, truth, video=options.video)
     _print_summary(summary, output)
 
 
-def _run(source: Source, settings: Settings, *, mode: str, rate: float | None) -> ReplayRun:
-    if mode == 'live':
+def _run(source: Source, settings: Settings, options: argparse.Namespace) -> ReplayRun:
+    if options.mode == 'live':
+        if options.backdate:
+            raise ValueError('--backdate: expected --mode offline; a node cannot report the past')
         with progress_bar(source.count, 'playing to the node') as bar:
-            return run_live(source, settings, rate=rate or 1.0, progress=bar.update)
+            return run_live(source, settings, rate=options.rate or 1.0, progress=bar.update)
     pipeline = build_pipeline(settings)
     spec = pipeline.spec
     # The first run of a network is slow: the node warms it up too.
@@ -125,7 +127,7 @@ def _run(source: Source, settings: Settings, *, mode: str, rate: float | None) -
     pipeline.reset()
     try:
         with progress_bar(source.count, 'tracking') as bar:
-            return run_offline(source, pipeline, bar.update)
+            return run_offline(source, pipeline, bar.update, backdate=options.backdate)
     finally:
         pipeline.engine.close()
 
@@ -236,6 +238,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--rate', type=_rate, metavar='R', help='live: speed relative to the recording, default 1'
+    )
+    parser.add_argument(
+        '--backdate',
+        action='store_true',
+        help='offline: report tracks from their first detection on, not from when the tracker is '
+        'sure of them; no node can do that',
     )
     parser.add_argument('--gt', type=Path, metavar='FILE', help='ground truth, a MOT text file')
     parser.add_argument(

@@ -12,7 +12,7 @@ from trackeval.metrics import CLEAR, HOTA, Identity
 from centertrack_ros.replay.mot_files import FrameBoxes
 
 PERCENTAGES = ('HOTA', 'DetA', 'AssA', 'MOTA', 'IDF1')
-COUNTS = ('IDSW', 'FP', 'FN')
+COUNTS = ('IDSW', 'Frag', 'FP', 'FN')
 # Name here -> name in TrackEval, where they differ.
 TRACKEVAL_NAMES = {'FP': 'CLR_FP', 'FN': 'CLR_FN'}
 
@@ -30,7 +30,7 @@ def evaluate(truth: Sequence[FrameBoxes], result: Sequence[FrameBoxes]) -> dict[
         result: tracks of each image; images beyond its end have none.
 
     Returns:
-        HOTA, DetA, AssA, MOTA, IDF1 in percent; IDSW, FP, FN as counts.
+        HOTA, DetA, AssA, MOTA, IDF1 in percent; IDSW, Frag, FP, FN as counts.
 
     Raises:
         ValueError: the ground truth has no object.

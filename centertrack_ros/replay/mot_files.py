@@ -16,6 +16,9 @@ MIN_COLUMNS = 6
 # coordinates there, so that only the number of columns tells what the eighth one is.
 MOT16_COLUMNS = 9
 MOT16_PEDESTRIAN = 1
+# What looks like a pedestrian and is none that must be found: people on vehicles, people standing
+# for long, drawn ones, reflections.
+MOT16_DISTRACTORS = (2, 7, 8, 12)
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,29 @@ def read_mot(path: Path, *, ground_truth: bool = False) -> list[FrameBoxes]:
     rows = _read_rows(Path(path))
     if ground_truth:
         rows = [row for row in rows if _is_compared(row)]
-    last = max((int(row[0]) for row in rows), default=0)
-    by_frame: list[list[list[float]]] = [[] for _ in range(last)]
-    for row in rows:
-        by_frame[int(row[0]) - 1].append(row)
-    frames = [_frame_boxes(frame_rows) for frame_rows in by_frame]
+    frames = _frames(rows)
     for number, frame in enumerate(frames, start=1):
         if len(np.unique(frame.ids)) != len(frame):
             raise ValueError(f'{path}: expected every id once per image, image {number} has two')
     return frames
+
+
+def read_mot_distractors(path: Path) -> list[FrameBoxes]:
+    """Objects of a ground truth that nobody must find and at which tracks are no error.
+
+    Args:
+        path: `gt.txt`; only files of MOT16 and later name such objects, others give none.
+
+    Returns:
+        As `read_mot`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_mot`.
+    """
+    rows = _read_rows(Path(path))
+    return _frames(
+        [row for row in rows if len(row) == MOT16_COLUMNS and row[7] in MOT16_DISTRACTORS]
+    )
 
 
 def format_mot(frames: Iterable[FrameBoxes]) -> str:
@@ -129,6 +146,14 @@ def _is_compared(row: list[float]) -> bool:
     if len(row) > MIN_COLUMNS and row[6] == 0:
         return False
     return len(row) != MOT16_COLUMNS or row[7] in (MOT16_PEDESTRIAN, -1)
+
+
+def _frames(rows: list[list[float]]) -> list[FrameBoxes]:
+    last = max((int(row[0]) for row in rows), default=0)
+    by_frame: list[list[list[float]]] = [[] for _ in range(last)]
+    for row in rows:
+        by_frame[int(row[0]) - 1].append(row)
+    return [_frame_boxes(frame_rows) for frame_rows in by_frame]
 
 
 def _frame_boxes(rows: list[list[float]]) -> FrameBoxes:

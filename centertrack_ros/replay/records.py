@@ -60,6 +60,8 @@ class ReplayRun:
         engine: library and provider that ran the network.
         device: where it ran.
         stage_ms: median milliseconds per stage over the run.
+        backdated: offline: tracks are reported from their first detection on, with what only
+            later images told; no node can do that.
         rate: live: speed of playing relative to the recording; None offline.
     """
 
@@ -70,6 +72,7 @@ class ReplayRun:
     device: str
     stage_ms: Mapping[str, float]
     rate: float | None = None
+    backdated: bool = False
 
     @property
     def dropped(self) -> int:

@@ -25,6 +25,7 @@ MEANINGS = {
     'MOTA': '100 less the share of missed, false and switched boxes',
     'IDF1': 'share of boxes that carry the right id, one id per object',
     'IDSW': 'times an object changed its id',
+    'Frag': 'times an object was lost and found again',
     'FP': 'boxes where there is no object',
     'FN': 'objects without a box',
 }

@@ -54,6 +54,8 @@ the recorded rate of {{ '%.4g' % summary.input_fps }} images per second.
 {%- else -%}
 Every image in turn, as fast as possible (recorded at {{ '%.4g' % summary.input_fps }} images
 per second).
+{%- if summary.backdated %} Tracks are back-dated: they begin at their first detection, which a
+running node does not report.{% endif %}
 {%- endif %}</p>
 
 <div class="cards">

@@ -17,6 +17,8 @@ from centertrack_ros.datatypes import Image
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 BAG_SUFFIXES = ('.mcap', '.db3')
 SEQUENCE_FILE = 'seqinfo.ini'
+# Seconds of each image, one a line, beside `seqinfo.ini`: for cameras that drop images.
+TIMESTAMPS_FILE = 'timestamps.txt'
 DEFAULT_FRAME_ID = 'camera'
 NANOSECONDS = 1_000_000_000
 # For folders that say nothing of their rate.
@@ -145,19 +147,29 @@ class VideoSource:
 
 
 class ImageFolderSource:
-    """Image files in the order of the numbers in their names; image `i` has stamp `i / fps`."""
+    """Image files in the order of the numbers in their names."""
 
-    def __init__(self, files: list[Path], description: str, fps: float) -> None:
+    def __init__(
+        self,
+        files: list[Path],
+        description: str,
+        fps: float,
+        stamps_ns: list[int] | None = None,
+    ) -> None:
         """Take the files.
 
         Args:
             files: paths of the images in their order, at least one.
             description: what it is, for people.
             fps: images per second.
+            stamps_ns: time of each image, nanoseconds; None gives image `i` the stamp `i / fps`.
         """
         self._files = files
         self._description = description
         self._fps = fps
+        self._stamps_ns = stamps_ns or [
+            round(index * NANOSECONDS / fps) for index in range(len(files))
+        ]
 
     @property
     def description(self) -> str:
@@ -176,11 +188,11 @@ class ImageFolderSource:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; ValueError for a file that is none."""
-        for index, path in enumerate(self._files):
+        for path, stamp_ns in zip(self._files, self._stamps_ns, strict=True):
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if image is None:
                 raise ValueError(f'{path}: expected an image, OpenCV cannot read the file')
-            yield Frame(image.astype(np.uint8, copy=False), round(index * NANOSECONDS / self._fps))
+            yield Frame(image.astype(np.uint8, copy=False), stamp_ns)
 
 
 def open_source(path: Path, *, topic: str | None = None, fps: float | None = None) -> Source:
@@ -188,10 +200,11 @@ def open_source(path: Path, *, topic: str | None = None, fps: float | None = Non
 
     Args:
         path: rosbag2 folder or file, video file, image folder, or MOT sequence folder (with
-            `seqinfo.ini`; the `img1` inside it will do).
+            `seqinfo.ini`, and `timestamps.txt` where its images are not evenly spaced; the
+            `img1` inside it will do).
         topic: image topic of a bag with several.
-        fps: images per second of videos and folders; None takes what the recording says, and
-            30 for folders without `seqinfo.ini`.
+        fps: images per second of videos and folders, evenly spaced; None takes what the
+            recording says, and 30 for folders without `seqinfo.ini`.
 
     Raises:
         FileNotFoundError: there is no such path.
@@ -236,7 +249,9 @@ def _open_sequence(path: Path, fps: float | None) -> ImageFolderSource:
     folder = path / section.get('imDir', fallback='img1')
     if not folder.is_dir():
         raise ValueError(f'{info_path} says that the images lie in {folder}, which does not exist')
-    source = _open_folder(folder, f'MOT sequence {path.name}', fps or declared)
+    times_path = path / TIMESTAMPS_FILE
+    stamps_ns = _read_stamps(times_path) if fps is None and times_path.is_file() else None
+    source = _open_folder(folder, f'MOT sequence {path.name}', fps or declared, stamps_ns)
     if length and length != source.count:
         raise ValueError(
             f'{info_path}: expected seqLength = {length} images, {folder} holds {source.count}'
@@ -244,14 +259,31 @@ def _open_sequence(path: Path, fps: float | None) -> ImageFolderSource:
     return source
 
 
-def _open_folder(path: Path, description: str, fps: float) -> ImageFolderSource:
+def _read_stamps(path: Path) -> list[int]:
+    try:
+        times = np.array(path.read_text(encoding='utf-8').split(), np.float64)
+    except ValueError as error:
+        raise ValueError(f'{path}: expected one time in seconds a line, {error}') from error
+    if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+        raise ValueError(f'{path}: expected rising times in seconds, received others')
+    return [round(time * NANOSECONDS) for time in times.tolist()]
+
+
+def _open_folder(
+    path: Path, description: str, fps: float, stamps_ns: list[int] | None = None
+) -> ImageFolderSource:
     files = [entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES]
     if not files:
         raise ValueError(
             f'{path}: expected image files ({", ".join(IMAGE_SUFFIXES)}), {SEQUENCE_FILE} or '
             'the metadata.yaml of a rosbag2, found none of them'
         )
-    return ImageFolderSource(sorted(files, key=_natural_key), description, fps)
+    if stamps_ns is not None and len(stamps_ns) != len(files):
+        raise ValueError(
+            f'{path.parent / TIMESTAMPS_FILE}: expected the times of {len(files)} images, '
+            f'received {len(stamps_ns)}'
+        )
+    return ImageFolderSource(sorted(files, key=_natural_key), description, fps, stamps_ns)
 
 
 def _natural_key(path: Path) -> list[tuple[int, str]]:

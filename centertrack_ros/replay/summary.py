@@ -44,6 +44,7 @@ def summarize(
         'input': source.description,
         'mode': run.mode,
         'rate': run.rate,
+        'backdated': run.backdated,
         'frames': len(run.records),
         'fps': round(run.fps, 2),
         'input_fps': round(source.fps, 3),

@@ -17,6 +17,7 @@ def create_tracker(
     prior_threshold: float,
     max_age: float,
     max_age_frames: int,
+    camera_motion: bool = True,
 ) -> Tracker:
     """Make the tracker called `method`; for the other arguments see `TrackerParameters`.
 
@@ -29,6 +30,7 @@ def create_tracker(
         prior_threshold=prior_threshold,
         max_age=max_age,
         max_age_frames=max_age_frames,
+        camera_motion=camera_motion,
     )
     if method == 'robust':
         return RobustTracker(parameters)

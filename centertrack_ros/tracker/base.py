@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from centertrack_ros.datatypes import Detections, Tracks
+from centertrack_ros.datatypes import Detections, FloatArray, Tracks
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class TrackerParameters:
         max_age: seconds for which a lost track is kept (`robust`).
         max_age_frames: the original's `max_age` (`centertrack*`): a lost track is kept for
             `max_age_frames - 1` images; -1 and 1 = none.
+        camera_motion: whether the motion of the camera is taken into account (`robust`).
     """
 
     track_threshold: float
@@ -27,6 +28,7 @@ class TrackerParameters:
     prior_threshold: float
     max_age: float
     max_age_frames: int
+    camera_motion: bool = True
 
     def __post_init__(self) -> None:
         for name in ('track_threshold', 'birth_threshold', 'prior_threshold'):
@@ -46,12 +48,21 @@ class Tracker(Protocol):
 
     parameters: TrackerParameters
 
-    def update(self, detections: Detections, dt: float) -> Tracks:
+    @property
+    def follows_camera(self) -> bool:
+        """Whether `update` makes use of the motion of the camera."""
+        ...
+
+    def update(
+        self, detections: Detections, dt: float, *, camera: FloatArray | None = None
+    ) -> Tracks:
         """Take the detections of one image.
 
         Args:
             detections: objects of the image, best score first.
             dt: seconds since the image before; 0 for the first one.
+            camera: (2, 3) float32, affine map of image pixels from the image before to this one
+                (`camera_motion.estimate_motion`); None = the camera stands still.
 
         Returns:
             All tracks, the lost ones that are still kept included.

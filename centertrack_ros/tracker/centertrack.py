@@ -57,7 +57,12 @@ class CenterTrackTracker:
         return self._tracks
 
     def update(
-        self, detections: Detections, dt: float, public: Detections | None = None
+        self,
+        detections: Detections,
+        dt: float,
+        public: Detections | None = None,
+        *,
+        camera: FloatArray | None = None,
     ) -> Tracks:
         """Take the detections of one image.
 
@@ -66,6 +71,7 @@ class CenterTrackTracker:
             dt: not used, the original counts images.
             public: detections of another detector. If given, tracks start only at the
                 detections nearest to them.
+            camera: not used, as in the original.
 
         Returns:
             Matched tracks in the order of matching, then new ones, then lost ones that are kept.
@@ -87,6 +93,11 @@ class CenterTrackTracker:
         )
         self._tracks = self._with_prior(_concatenate(parts))
         return self._tracks
+
+    @property
+    def follows_camera(self) -> bool:
+        """The original knows nothing of the camera."""
+        return False
 
     @property
     def _birth_threshold(self) -> float:

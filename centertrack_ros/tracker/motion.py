@@ -93,10 +93,32 @@ def predict(motion: Motion, dt: float, lost: BoolArray) -> Motion:
     return Motion(values, rates, covariances)
 
 
-def correct(motion: Motion, measured: FloatArray) -> Motion:
-    """Take the measured values (N, 4) of the same N objects."""
+def through_camera(motion: Motion, camera: FloatArray) -> Motion:
+    """What the motion looks like after the camera moved.
+
+    Args:
+        motion: state before.
+        camera: (2, 3) affine map of image pixels, as `camera_motion.estimate_motion` returns it.
+    """
+    matrix, shift = camera[:, :2], camera[:, 2]
+    zoom = np.sqrt(np.abs(np.linalg.det(matrix)))
+    values, rates = motion.values * zoom, motion.rates * zoom
+    values[:, :2] = motion.values[:, :2] @ matrix.T + shift
+    rates[:, :2] = motion.rates[:, :2] @ matrix.T
+    return Motion(values, rates, motion.covariances)
+
+
+def correct(motion: Motion, measured: FloatArray, noise: FloatArray | None = None) -> Motion:
+    """Take the measured values (N, 4) of the same N objects.
+
+    Args:
+        motion: state predicted for this image.
+        measured: centres, widths and heights, image pixels.
+        noise: (N,) float32, factor for the standard deviation of each; None = 1.
+    """
     value, mixed, rate = np.moveaxis(motion.covariances, 2, 0)
-    total = value + MEASUREMENT**2
+    variance = MEASUREMENT**2
+    total = value + (variance if noise is None else variance * np.square(noise)[:, None])
     value_gain = value / total
     rate_gain = mixed / total
     error = measured - motion.values

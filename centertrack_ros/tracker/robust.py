@@ -9,70 +9,37 @@ All tracks live in arrays; no loop runs over them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from centertrack_ros.association import (
-    box_costs,
     from_pairs,
     intersection_over_union,
     match_optimal,
 )
 from centertrack_ros.datatypes import BoolArray, Detections, FloatArray, IntArray, Tracks
 from centertrack_ros.tracker.base import TrackerParameters
+from centertrack_ros.tracker.costs import pair_costs
 from centertrack_ros.tracker.motion import (
-    MEASUREMENT,
     Motion,
     boxes_from_values,
     predict,
+    through_camera,
     values_from_boxes,
 )
-from centertrack_ros.tracker.rows import Rows, born_rows, concatenate, with_detections
+from centertrack_ros.tracker.rows import (
+    Measurements,
+    Rows,
+    born_rows,
+    concatenate,
+    with_detections,
+)
+from centertrack_ros.tracker.tuning import Tuning
 
 # Shortest time by which a lost track ages per image: without it a source whose stamps stand
 # still would keep lost tracks for ever.
 SHORTEST_STEP = 0.01
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """Constants of the method, chosen on several sequences together; not meant for users.
-
-    Attributes:
-        cost_limit: dearest match of the first round; `association.box_costs` and what is added.
-        low_cost_limit: the same for low scores; tighter, as more of them are false.
-        offset_noise: standard deviation of learned offsets in sizes of the object; weighs them
-            against the motion model.
-        offset_drift: how much that grows per second between the images: networks learn short
-            gaps and say too little about long ones.
-        height_ratio: least ratio of two heights that may belong to one object; half a person
-            is visible behind a car.
-        score_cost: what a difference of 1 between the scores of track and detection adds to a
-            cost: of two people passing each other the hidden one keeps the low score.
-        class_cost: what another class adds to a cost: detectors take a car for a truck now and
-            then, and in exactly the same place.
-        duplicate_overlap: IoU with an object already tracked in this image above which a
-            detection starts no track, as it is a second one of the same object.
-        same_box_overlap: the same for another class: one peak under two names.
-        sure_margin: a new track is reported at once if its score is that much above the birth
-            threshold, else after its second detection; this drops one-image flicker.
-        use_offsets, use_low_scores, coast: switches for measuring what each part is worth.
-    """
-
-    cost_limit: float = 1.0
-    low_cost_limit: float = 0.7
-    offset_noise: float = 0.2
-    offset_drift: float = 1.0
-    height_ratio: float = 0.5
-    score_cost: float = 0.5
-    class_cost: float = 0.4
-    duplicate_overlap: float = 0.5
-    same_box_overlap: float = 0.8
-    sure_margin: float = 0.1
-    use_offsets: bool = True
-    use_low_scores: bool = True
-    coast: bool = True
 
 
 class RobustTracker:
@@ -84,18 +51,27 @@ class RobustTracker:
         self._tuning = tuning or Tuning()
         self.reset()
 
+    @property
+    def follows_camera(self) -> bool:
+        """Whether `update` makes use of the motion of the camera."""
+        return self.parameters.camera_motion and self._tuning.use_camera
+
     def reset(self) -> None:
         """Forget all tracks; ids start at 1 again."""
         none = np.zeros(0, np.int64)
         self._rows = born_rows(Detections.empty(), none, none, confirmed=np.zeros(0, np.bool_))
         self._next_id = 1
 
-    def update(self, detections: Detections, dt: float) -> Tracks:
+    def update(
+        self, detections: Detections, dt: float, *, camera: FloatArray | None = None
+    ) -> Tracks:
         """Take the detections of one image.
 
         Args:
             detections: objects of the image, those below the track threshold included.
             dt: seconds since the image before; 0 is allowed at any time.
+            camera: (2, 3) float32, affine map from the image before to this one, image pixels;
+                None = the camera stands still.
 
         Returns:
             All tracks, oldest first. Lost ones carry their predicted box and are not reported.
@@ -103,79 +79,48 @@ class RobustTracker:
         dt = max(dt, 0.0)
         rows = self._rows
         predicted = predict(rows.motion, dt, rows.misses > 0)
-        measured = values_from_boxes(detections.boxes)
-        costs = self._costs(predicted, measured, detections, dt)
-        matches = self._associate(costs, detections)
-        rows = self._advance(predicted, dt)
-        rows = with_detections(rows, matches, detections, measured)
+        if camera is not None and self.follows_camera:
+            predicted = through_camera(predicted, camera)
+            rows = replace(rows, seen_at=rows.seen_at @ camera[:, :2].T + camera[:, 2])
+        measured = self._measurements(detections)
+        costs = pair_costs(
+            rows, predicted, detections, measured.values, dt=dt, tuning=self._tuning
+        )
+        matches = self._associate(costs, measured.strong)
+        rows = with_detections(_advanced(rows, predicted, dt), matches, detections, measured)
         born = self._births(matches[:, 1], detections)
         rows = replace(rows, confirmed=rows.confirmed | (rows.hits > 1))
         self._rows = concatenate(rows[self._alive(rows)], born)
         return self._tracks()
 
-    def _costs(
-        self, predicted: Motion, measured: FloatArray, detections: Detections, dt: float
-    ) -> FloatArray:
-        """Costs (M, N): boxes, scores and classes; infinite for too different heights.
+    def _measurements(self, detections: Detections) -> Measurements:
+        """Weak boxes (low scores) are believed less and smoothed more."""
+        tuning, scores = self._tuning, detections.scores
+        weakness = np.maximum(1 - scores / np.float32(tuning.sure_score), 0)
+        return Measurements(
+            values=values_from_boxes(detections.boxes),
+            noise=1 + np.float32(tuning.weak_noise) * weakness,
+            smoothing=np.minimum(np.float32(tuning.weak_smoothing) * weakness, 1),
+            strong=scores >= self.parameters.track_threshold,
+            good=scores >= self.parameters.track_threshold + tuning.good_margin,
+        )
 
-        The motion model compares boxes in this image, the learned offset compares them in the
-        image before. Each cost is weighted by the variance of the other: a new track has no
-        velocity yet and is led by the offset, a long seen one by its motion.
-        """
-        rows, tuning = self._rows, self._tuning
-        costs = box_costs(boxes_from_values(predicted.values), detections.boxes)
-        # A model without a tracking head gives zeros, which say nothing.
-        if tuning.use_offsets and detections.offsets.any():
-            before = measured.copy()
-            before[:, :2] = detections.centers + detections.offsets
-            learned = box_costs(boxes_from_values(rows.motion.values), boxes_from_values(before))
-            offset_noise = tuning.offset_noise + tuning.offset_drift * dt
-            motion_variance = predicted.covariances[:, 0, 0] + MEASUREMENT[0] ** 2
-            offset_variance = rows.motion.covariances[:, 0, 0] + offset_noise**2
-            share = (motion_variance / (motion_variance + offset_variance))[:, None]
-            learned -= costs
-            learned *= share
-            costs += learned
-        heights, seen = predicted.values[:, 3, None], measured[None, :, 3]
-        forbidden = np.minimum(heights, seen) < tuning.height_ratio * np.maximum(heights, seen)
-        contrast: FloatArray = rows.scores[:, None] - detections.scores[None, :]
-        np.abs(contrast, out=contrast)
-        contrast *= np.float32(tuning.score_cost)
-        costs += contrast
-        other_class = rows.classes[:, None] != detections.classes[None, :]
-        costs += other_class * np.float32(tuning.class_cost)
-        np.putmask(costs, forbidden, np.inf)
-        return costs
-
-    def _associate(self, costs: FloatArray, detections: Detections) -> IntArray:
+    def _associate(self, costs: FloatArray, strong: BoolArray) -> IntArray:
         """Matches (P, 2): first all tracks with high scores, then what is left with low ones."""
         tuning = self._tuning
-        high = detections.scores >= self.parameters.track_threshold
-        columns = np.flatnonzero(high)
+        columns = np.flatnonzero(strong)
         matches = match_optimal(costs[:, columns], tuning.cost_limit).matches
         matches[:, 1] = columns[matches[:, 1]]
-        if not tuning.use_low_scores or high.all():
+        if not tuning.use_low_scores or strong.all():
             return matches
         left = from_pairs(matches, *costs.shape)
         # A track that has been seen once may be a false one: low scores do not prolong it.
-        rows = left.unmatched_tracks[self._rows.confirmed[left.unmatched_tracks]]
-        columns = np.flatnonzero(~high)
+        lasting = self._rows.confirmed & (self._rows.weak_time <= tuning.low_score_life)
+        rows = left.unmatched_tracks[lasting[left.unmatched_tracks]]
+        columns = np.flatnonzero(~strong)
         recovered = match_optimal(costs[np.ix_(rows, columns)], tuning.low_cost_limit).matches
         second = np.stack((rows[recovered[:, 0]], columns[recovered[:, 1]]), axis=1)
         return np.concatenate((matches, second))
-
-    def _advance(self, predicted: Motion, dt: float) -> Rows:
-        """All tracks as they are if none is seen in this image."""
-        rows = self._rows
-        return replace(
-            rows,
-            misses=rows.misses + 1,
-            lost_time=rows.lost_time + max(dt, SHORTEST_STEP),
-            boxes=boxes_from_values(predicted.values),
-            centers=rows.centers + predicted.values[:, :2] - rows.motion.values[:, :2],
-            detection_indices=np.full(len(rows.ids), -1, np.int64),
-            motion=predicted,
-        )
 
     def _births(self, taken: IntArray, detections: Detections) -> Rows:
         """New tracks from detections that are not `taken`, sure enough and no duplicates."""
@@ -223,7 +168,9 @@ class RobustTracker:
             velocities=rows.motion.rates[:, :2],
             hits=rows.hits,
             misses=rows.misses,
-            reported=rows.confirmed & (rows.misses == 0),
+            reported=rows.confirmed
+            & (rows.misses == 0)
+            & (rows.weak_time <= self._tuning.low_score_life),
             detection_indices=rows.detection_indices,
             prior_weights=self._prior_weights(rows),
         )
@@ -236,3 +183,18 @@ class RobustTracker:
         faded = rows.lost_time / np.float32(max(self.parameters.max_age, 1e-6))
         weights *= 1 - np.minimum(faded, 1)
         return weights
+
+
+def _advanced(rows: Rows, predicted: Motion, dt: float) -> Rows:
+    """All tracks as they are if none is seen in this image."""
+    elapsed = max(dt, SHORTEST_STEP)
+    return replace(
+        rows,
+        misses=rows.misses + 1,
+        lost_time=rows.lost_time + elapsed,
+        weak_time=rows.weak_time + elapsed,
+        boxes=boxes_from_values(predicted.values),
+        centers=rows.centers + predicted.values[:, :2] - rows.motion.values[:, :2],
+        detection_indices=np.full(len(rows.ids), -1, np.int64),
+        motion=predicted,
+    )

@@ -26,6 +26,8 @@ class Rows:
 
     Attributes:
         lost_time: (N,) float32, seconds since the last detection.
+        weak_time: (N,) float32, seconds since the last detection with a good score.
+        seen_at: (N, 2) float32, filtered centre when last seen, in pixels of the latest image.
         class_votes: (N,) float32, scores for the track's class less those for others; when it
             would fall below zero, the class gives way to the one seen (majority vote in
             constant memory, Boyer and Moore 1981).
@@ -40,6 +42,8 @@ class Rows:
     hits: IntArray
     misses: IntArray
     lost_time: FloatArray
+    weak_time: FloatArray
+    seen_at: FloatArray
     confirmed: BoolArray
     boxes: FloatArray
     centers: FloatArray
@@ -51,15 +55,38 @@ class Rows:
         return Rows(**{name: array[index] for name, array in vars(self).items()})
 
 
+@dataclass(frozen=True)
+class Measurements:
+    """Boxes of N detections, and how far they are believed.
+
+    Attributes:
+        values: (N, 4) float32, centre x, centre y, width, height, image pixels.
+        noise: (N,) float32, factor for the standard deviation of each.
+        smoothing: (N,) float32, 0 = the centre is published as measured, 1 = as filtered.
+        strong: (N,) bool, detections of the first round.
+        good: (N,) bool, those whose scores show that the object is still there.
+    """
+
+    values: FloatArray
+    noise: FloatArray
+    smoothing: FloatArray
+    strong: BoolArray
+    good: BoolArray
+
+
 def with_detections(
-    rows: Rows, matches: IntArray, detections: Detections, measured: FloatArray
+    rows: Rows, matches: IntArray, detections: Detections, measured: Measurements
 ) -> Rows:
     """The matched tracks take their detections; `rows` are all tracks, advanced to this image."""
     tracks, seen = matches[:, 0], matches[:, 1]
-    corrected = correct(rows.motion[tracks], measured[seen])
-    # The centre is published as measured, the size filtered: sizes change slowly and are
-    # measured worse, while a filtered centre lags behind a shaking camera.
-    published = np.concatenate((measured[seen, :2], corrected.values[:, 2:]), axis=1)
+    values = measured.values[seen]
+    corrected = correct(rows.motion[tracks], values, measured.noise[seen])
+    # Centres of sure boxes are published as measured, sizes filtered: sizes change slowly and
+    # are measured worse, while a filtered centre lags behind a shaking camera.
+    published = corrected.values.copy()
+    published[:, :2] -= values[:, :2]
+    published[:, :2] *= measured.smoothing[seen, None]
+    published[:, :2] += values[:, :2]
     classes, votes = _vote(rows[tracks], detections[seen])
     motion = Motion(
         _put(rows.motion.values, tracks, corrected.values),
@@ -74,6 +101,8 @@ def with_detections(
         hits=_put(rows.hits, tracks, rows.hits[tracks] + 1),
         misses=_put(rows.misses, tracks, 0),
         lost_time=_put(rows.lost_time, tracks, 0.0),
+        weak_time=_put(rows.weak_time, tracks[measured.good[seen]], 0.0),
+        seen_at=_put(rows.seen_at, tracks, corrected.values[:, :2]),
         boxes=_put(rows.boxes, tracks, boxes_from_values(published)),
         centers=_put(rows.centers, tracks, detections.centers[seen]),
         detection_indices=_put(rows.detection_indices, tracks, seen),
@@ -86,6 +115,7 @@ def born_rows(
 ) -> Rows:
     """New tracks from the chosen detections."""
     boxes = detections.boxes[chosen]
+    values = values_from_boxes(boxes)
     count = len(ids)
     return Rows(
         ids=ids,
@@ -95,11 +125,13 @@ def born_rows(
         hits=np.ones(count, np.int64),
         misses=np.zeros(count, np.int64),
         lost_time=np.zeros(count, np.float32),
+        weak_time=np.zeros(count, np.float32),
+        seen_at=values[:, :2],
         confirmed=confirmed,
         boxes=boxes,
         centers=detections.centers[chosen],
         detection_indices=chosen,
-        motion=start(values_from_boxes(boxes)),
+        motion=start(values),
     )
 
 

@@ -130,6 +130,19 @@ def test_shipped_parameter_file(first_output, own_truth, video_path, tmp_path):
     assert text == (first_output / 'tracks.txt').read_text()
 
 
+def test_backdating_adds_boxes_to_the_same_tracks(first_output, video_path, tmp_path):
+    assert _run(video_path, '--output', tmp_path / 'out', '--backdate') == 0
+    causal = json.loads((first_output / 'metrics.json').read_text())
+    backdated = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert (causal['backdated'], backdated['backdated']) == (False, True)
+    assert 'back-dated' in (tmp_path / 'out' / 'report.html').read_text()
+    assert 'back-dated' not in (first_output / 'report.html').read_text()
+    assert backdated['tracks'] == causal['tracks']
+    before = set((first_output / 'tracks.txt').read_text().splitlines())
+    after = set((tmp_path / 'out' / 'tracks.txt').read_text().splitlines())
+    assert before < after
+
+
 def test_output_is_replaced_but_not_by_a_failure(video_path, tmp_path, capsys):
     output = tmp_path / 'out'
     assert _run(video_path, '--output', output) == 0
@@ -178,6 +191,7 @@ def test_broken_and_empty_input(tmp_path, capsys, name, message):
         (['--params-file', '/nowhere.yaml'], 'nowhere.yaml'),
         (['--gt', '/nowhere.txt'], 'nowhere.txt'),
         (['--topic', '/image'], 'no topic'),
+        (['--mode', 'live', '--backdate'], 'cannot report the past'),
     ],
 )
 def test_wrong_options(video_path, tmp_path, capsys, arguments, message):

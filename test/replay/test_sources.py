@@ -209,3 +209,31 @@ def test_broken_sequence_files(tmp_path, frames, text, message):
     _write_sequence(tmp_path / 'seq', frames[:2], text)
     with pytest.raises(ValueError, match=message):
         open_source(tmp_path / 'seq')
+
+
+def test_mot_sequence_with_dropped_images_has_their_times(tmp_path, frames):
+    _write_sequence(tmp_path / 'seq', frames[:4])
+    (tmp_path / 'seq' / 'timestamps.txt').write_text('10.0\n10.1\n10.45\n10.5\n')
+    source = open_source(tmp_path / 'seq' / 'img1')
+    assert (source.fps, source.count) == (7.0, 4)
+    stamps = [10_000_000_000, 10_100_000_000, 10_450_000_000, 10_500_000_000]
+    for _ in range(2):
+        assert [frame.stamp_ns for frame in source] == stamps
+    evenly = open_source(tmp_path / 'seq', fps=10.0)
+    assert [frame.stamp_ns for frame in evenly] == [0, 100_000_000, 200_000_000, 300_000_000]
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('0.0\n0.1\n', 'the times of 4 images, received 2'),
+        ('0.0\n0.2\n0.1\n0.3\n', 'rising times'),
+        ('0.0\n0.2\nnan\n0.3\n', 'rising times'),
+        ('0.0\n0.1\n0.2\nnoon\n', 'one time in seconds a line.*noon'),
+    ],
+)
+def test_faulty_times_are_refused(tmp_path, frames, text, expected):
+    _write_sequence(tmp_path / 'seq', frames[:4])
+    (tmp_path / 'seq' / 'timestamps.txt').write_text(text)
+    with pytest.raises(ValueError, match=expected):
+        open_source(tmp_path / 'seq')

@@ -122,6 +122,20 @@ def test_command_writes_model_and_spec(checkpoint, tmp_path, monkeypatch, capsys
     assert sorted(path.name for path in tmp_path.iterdir()) == ['tiny.json', 'tiny.onnx']
 
 
+def test_command_gives_the_input_another_number_of_pixels(
+    checkpoint, tmp_path, monkeypatch, capsys
+):
+    arguments = ['export', str(checkpoint), '--output', str(tmp_path), '--video', str(CLIP)]
+    monkeypatch.setattr(sys, 'argv', [*arguments, '--frames', '2', '--adaptive', '96x64'])
+    assert export.main() == 0
+    spec = ModelSpec.load(tmp_path / 'tiny.onnx')
+    assert (spec.resize, spec.input_width, spec.input_height) == ('adaptive', 96, 64)
+    monkeypatch.setattr(sys, 'argv', [*arguments, '--adaptive', '96'])
+    with pytest.raises(SystemExit):
+        export.main()
+    assert "expected a size such as 544x416, received '96'" in capsys.readouterr().err
+
+
 def test_disagreement_writes_nothing(checkpoint, tmp_path, monkeypatch, capsys):
     arguments = ['export', str(checkpoint), '--output', str(tmp_path), '--video', str(CLIP)]
     monkeypatch.setattr(sys, 'argv', [*arguments, '--frames', '2'])

@@ -114,42 +114,11 @@ class GroundBackgrounds:
         # Pixels of the picture are those of the scene, moved by the margin.
         edge = ground.row_at(1.15 * ground.farthest) + top
         backdrop = cv2.resize(self._patch(generator), size, interpolation=cv2.INTER_LINEAR)
-        image = self._ground(ground, size, (left, top), generator)
+        image = paint_ground(self._patch(generator), ground, size, (left, top), generator)
         above = int(np.clip(edge, 0, size[1]))
         image[:above] = backdrop[size[1] - above :] if above else backdrop[:0]
         matrix = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top]])
         return Background(LabelledFrame(image, FrameLabels.from_rows()), matrix)
-
-    def _ground(
-        self,
-        ground: Ground,
-        size: tuple[int, int],
-        margin: tuple[int, int],
-        generator: np.random.Generator,
-    ) -> Image:
-        patch = self._patch(generator)
-        if generator.random() < 0.7:
-            _draw_markings(patch, generator)
-        # One repetition of the patch covers this many metres.
-        cover = generator.uniform(3, 12)
-        to_texture = np.diag([patch.shape[1] / cover, patch.shape[0] / cover, 1.0])
-        angle = generator.uniform(0, 2 * np.pi)
-        turn = np.array(
-            [
-                [np.cos(angle), -np.sin(angle), 0],
-                [np.sin(angle), np.cos(angle), 0],
-                [0.0, 0.0, 1.0],
-            ]
-        )
-        shift = np.array([[1.0, 0.0, -margin[0]], [0.0, 1.0, -margin[1]], [0.0, 0.0, 1.0]])
-        places = _project(to_texture @ turn @ ground.floor_of_pixel() @ shift, size)
-        return cv2.remap(
-            patch,
-            _mirrored(places[0], patch.shape[1]),
-            _mirrored(places[1], patch.shape[0]),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
 
     def _patch(self, generator: np.random.Generator) -> Image:
         """A copy of a part of a photo that touches no labelled thing; plain grey if none is."""
@@ -185,6 +154,53 @@ class MixedBackgrounds:
         """A background of a random kind."""
         kind = self._kinds[generator.choice(len(self._kinds), p=self._shares)]
         return kind.sample(ground, height, width, generator)
+
+
+def paint_ground(
+    texture: Image,
+    ground: Ground,
+    size: tuple[int, int],
+    margin: tuple[int, int],
+    generator: np.random.Generator,
+) -> Image:
+    """A texture that repeats over the ground, mirrored, as the camera sees it.
+
+    Args:
+        texture: (h, w, 3) uint8; markings are drawn on it: the caller's own fresh copy.
+        ground: the ground plane.
+        size: (width, height) of the result.
+        margin: columns and rows by which the result reaches beyond the picture.
+        generator: randomness of markings, scale and direction.
+
+    Returns:
+        (height, width, 3) uint8, senseless above the horizon.
+    """
+    if generator.random() < 0.7:
+        _draw_markings(texture, generator)
+    # One repetition of the texture covers this many metres.
+    cover = generator.uniform(3, 12)
+    to_texture = np.diag([texture.shape[1] / cover, texture.shape[0] / cover, 1.0])
+    angle = generator.uniform(0, 2 * np.pi)
+    turn = np.array(
+        [
+            [np.cos(angle), -np.sin(angle), 0],
+            [np.sin(angle), np.cos(angle), 0],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    shift = np.array([[1.0, 0.0, -margin[0]], [0.0, 1.0, -margin[1]], [0.0, 0.0, 1.0]])
+    # A row that is the horizon itself lies at infinity.
+    with np.errstate(divide='ignore', invalid='ignore'):
+        places = _project(to_texture @ turn @ ground.floor_of_pixel() @ shift, size)
+        columns = _mirrored(places[0], texture.shape[1])
+        rows = _mirrored(places[1], texture.shape[0])
+    return cv2.remap(
+        texture,
+        columns,
+        rows,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def _is_wide_view(

@@ -63,16 +63,30 @@ class Ground:
         far_height = near_height * generator.uniform(0.25, 0.8)
         near_row = height * generator.uniform(0.9, 1.25)
         far_row = height * generator.uniform(0.3, 0.7)
-        rise = (near_row - far_row) / (near_height - far_height)
-        # A steeper view than 45 degrees would not show people upright: step back, with more zoom.
-        focal = max(width * generator.uniform(0.7, 1.6), rise * near_height)
+        focal = width * generator.uniform(0.7, 1.6)
+        return cls.through(width, (near_height, near_row), (far_height, far_row), focal)
+
+    @classmethod
+    def through(
+        cls, width: int, near: tuple[float, float], far: tuple[float, float], focal_px: float
+    ) -> Ground:
+        """The view in which people have these heights at these rows.
+
+        Args:
+            width: of the picture in pixels.
+            near, far: height of a person and row of the feet, pixels, at both ends.
+            focal_px: least focal length. A steeper view than 45 degrees would not show people
+                upright: the camera steps back then, with more zoom.
+        """
+        rise = (near[1] - far[1]) / (near[0] - far[0])
+        focal = max(focal_px, rise * near[0])
         return cls(
             focal_px=focal,
             center_px=width / 2,
-            horizon_px=far_row - far_height * rise,
+            horizon_px=far[1] - far[0] * rise,
             camera_height=PERSON_HEIGHT * rise,
-            nearest=focal * PERSON_HEIGHT / near_height,
-            farthest=focal * PERSON_HEIGHT / far_height,
+            nearest=focal * PERSON_HEIGHT / near[0],
+            farthest=focal * PERSON_HEIGHT / far[0],
         )
 
     def row_at(self, distance: float) -> float:

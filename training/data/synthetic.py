@@ -151,7 +151,7 @@ class SyntheticSource:
                     mirrored=bool(generator.random() < 0.5),
                     gait=float(generator.uniform(0, 0.12)) if name == 'person' else 0.0,
                     pace=float(generator.uniform(0.7, 1.2)),
-                    gains=_sample_gains(cutout, brightness, generator),
+                    gains=sample_gains(cutout, brightness, generator),
                 )
             )
         for _ in range(generator.integers(settings.max_poles + 1)):
@@ -224,7 +224,7 @@ def _sample_pole(
     )
 
 
-def _sample_gains(cutout: Cutout, brightness: float, generator: np.random.Generator) -> Reals:
+def sample_gains(cutout: Cutout, brightness: float, generator: np.random.Generator) -> Reals:
     """Factors (3,) that bring a thing part of the way to the brightness of its surroundings."""
     mean = cutout.levels[-1].reshape(-1, 4).mean(axis=0)
     own = 255 * float(mean[:3].mean()) / max(float(mean[3]), 1.0)

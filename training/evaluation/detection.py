@@ -230,7 +230,27 @@ def _precision(
         {'id': row} if size is None else {'id': row, 'height': size[0], 'width': size[1]}
         for row, size in enumerate(sizes)
     ]
-    categories = [{'id': index} for index in classes]
+    sigmas = joint_sigmas(evaluation_set.joint_names) if kind == 'keypoints' else None
+    return coco_precision(images, truth, found, classes, kind, sigmas)
+
+
+def coco_precision(
+    images: list[Row],
+    truth: list[Row],
+    found: list[Row],
+    classes: Sequence[int],
+    kind: Kind = 'bbox',
+    sigmas: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.float64], list[str]]:
+    """COCOeval's precision (T, R, K, A, M), and the names of its ranges of areas.
+
+    Args:
+        images: entries as in COCO's files; ids as in the rows.
+        truth, found: annotations as in COCO's files, those of `found` with a `score`; ids from 1.
+        classes: category ids.
+        kind: what overlaps.
+        sigmas: tolerance (J,) of each joint for `keypoints`.
+    """
     # pycocotools reports its progress with print.
     with contextlib.redirect_stdout(io.StringIO()):
         sides = []
@@ -238,14 +258,14 @@ def _precision(
             side = COCO()
             side.dataset = {
                 'images': images,
-                'categories': categories,
+                'categories': [{'id': index} for index in classes],
                 'annotations': annotations,
             }
             side.createIndex()
             sides.append(side)
         evaluation = COCOeval(*sides, kind)
-        if kind == 'keypoints':
-            evaluation.params.kpt_oks_sigmas = joint_sigmas(evaluation_set.joint_names)
+        if sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = sigmas
         evaluation.evaluate()
         evaluation.accumulate()
     return evaluation.eval['precision'], evaluation.params.areaRngLbl

@@ -21,6 +21,7 @@ from centertrack_ros.preprocessing import (
     Placement,
     Size,
     fixed_placement,
+    input_size,
     padded_placement,
     scaled_image,
     to_input,
@@ -98,22 +99,23 @@ def scale_placement(
 ) -> Placement:
     """Where an image of (height, width) lies in the network input at one scale.
 
-    `fixed` is that of the originals for models of their resize rule. For `letterbox` the window
-    is as wide as it must be to hold the unscaled image, which is cut off at scales above 1 only.
+    `fixed` is that of the originals for models of their resize rule. For `letterbox` and
+    `adaptive` the window is as wide as it must be to hold the unscaled image, which is cut off
+    at scales above 1 only.
 
     Raises:
         ValueError: the model stretches images, which no test at several scales does.
     """
     if resolution == 'keep':
         return padded_placement(size, multiple=size_multiple, test_scale=scale)
-    input_size = (spec.input_height, spec.input_width)
     if spec.resize == 'stretch':
         raise ValueError('scales: expected a model that keeps the shape of images, it stretches')
-    placement = fixed_placement(size, input_size, test_scale=scale)
+    height, width = input_size(size, spec)
+    placement = fixed_placement(size, (height, width), test_scale=scale)
     if spec.resize == 'centertrack':
         return placement
-    side = float(max(size[1], size[0] * spec.input_width / spec.input_height))
-    return Placement(placement.center, (side, side), placement.image_size, input_size)
+    side = float(max(size[1], size[0] * width / height))
+    return Placement(placement.center, (side, side), placement.image_size, (height, width))
 
 
 def _detect(engine: Engine, spec: ModelSpec, image: Image, placement: Placement) -> Detections:

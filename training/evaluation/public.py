@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from centertrack_ros.datatypes import Detections, Tracks
+from centertrack_ros.datatypes import Detections, FloatArray, Tracks
 from centertrack_ros.pipeline import TrackingPipeline
 from centertrack_ros.replay.mot_files import MIN_COLUMNS
 from centertrack_ros.tracker import CenterTrackTracker, Tracker, TrackerParameters
@@ -61,6 +61,11 @@ class PublicDetectionsTracker:
     def parameters(self, parameters: TrackerParameters) -> None:
         self._tracker.parameters = parameters
 
+    @property
+    def follows_camera(self) -> bool:
+        """Whether `update` makes use of the motion of the camera."""
+        return self._tracker.follows_camera
+
     def announce(self, public: Detections) -> None:
         """What another detector saw in the next image."""
         self._public = public
@@ -69,12 +74,14 @@ class PublicDetectionsTracker:
         """Start anew with tracks at public detections; see `CenterTrackTracker.initialise`."""
         return self._tracker.initialise(public)
 
-    def update(self, detections: Detections, dt: float) -> Tracks:
+    def update(
+        self, detections: Detections, dt: float, *, camera: FloatArray | None = None
+    ) -> Tracks:
         """Take the detections of the image that was announced; see `Tracker.update`."""
         if self._public is None:
             raise ValueError('public detections: expected `announce` before every image')
         public, self._public = self._public, None
-        return self._tracker.update(detections, dt, public)
+        return self._tracker.update(detections, dt, public, camera=camera)
 
     def reset(self) -> None:
         """Forget all tracks, but not what was announced: a reset comes within a step."""

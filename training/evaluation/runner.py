@@ -100,6 +100,7 @@ def all_detections(
         threshold=0.0,
         class_indices=class_indices,
         amodal_reference=spec.decode.amodal_reference,
+        duplicate_overlap=spec.decode.duplicate_overlap,
     )
     codes = None
     if detections.masks is not None:

@@ -47,7 +47,7 @@ def tracking_scores(evaluation_set: EvaluationSet, results: Sequence[FrameResult
         results: one per record.
 
     Returns:
-        HOTA, DetA, AssA, MOTA, IDF1 in percent; IDSW, FP, FN.
+        HOTA, DetA, AssA, MOTA, IDF1 in percent; IDSW, Frag, FP, FN.
 
     Raises:
         ValueError: the set has no video of more than one image, or no object in them.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from centertrack_ros.model_spec import ModelSpec
+from centertrack_ros.preprocessing import SIZE_MULTIPLE
 from training.models import dla, hourglass, mobilenetv2, mobilenetv4, resnet, timm_backbone
 from training.models.mobilenetv3 import MobileNetV3CenterTrack
 from training.models.network import CenterTrackNetwork
@@ -67,6 +68,11 @@ def build_network(spec: ModelSpec) -> CenterTrackNetwork:
         )
     except TypeError as error:
         raise ValueError(f'network: {spec.architecture} takes no such options: {error}') from error
+    if spec.resize == 'adaptive' and SIZE_MULTIPLE % network.size_multiple:
+        raise ValueError(
+            f'resize: {spec.architecture} takes inputs in multiples of {network.size_multiple} '
+            f'only, those of adaptive models are multiples of {SIZE_MULTIPLE}; use letterbox'
+        )
     for name in ('input_height', 'input_width'):
         if getattr(spec, name) % network.size_multiple:
             raise ValueError(

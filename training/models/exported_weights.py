@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import onnx
@@ -12,6 +14,26 @@ from torch import Tensor
 
 # Where the exported graph keeps its network (`models.graph.TrackerGraph`).
 _PREFIX = 'network.'
+# Where the file tells the shapes of weights that the export padded: JSON, name -> sizes.
+_SHAPES = 'unpadded_shapes'
+
+
+def record_shapes(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write into an exported file which of its weights are larger than those of the network.
+
+    Args:
+        path: `.onnx` file, replaced.
+        weights: those of the graph before the export, by their names in the file.
+    """
+    model = onnx.load(path)
+    shapes = {
+        entry.name: list(weights[entry.name].shape)
+        for entry in model.graph.initializer
+        if entry.name in weights and list(weights[entry.name].shape) != list(entry.dims)
+    }
+    if shapes:
+        onnx.helper.set_model_props(model, {_SHAPES: json.dumps(shapes)})
+        onnx.save(model, path)
 
 
 def read_exported_weights(path: Path) -> dict[str, Tensor]:
@@ -22,14 +44,21 @@ def read_exported_weights(path: Path) -> dict[str, Tensor]:
         ValueError: it is no such model.
     """
     try:
-        initializers = onnx.load(path).graph.initializer
+        model = onnx.load(path)
     except DecodeError as error:
         raise ValueError(f'{path}: expected an ONNX file: {error}') from error
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    shapes = json.loads(properties.get(_SHAPES, '{}'))
     weights = {
-        entry.name.removeprefix(_PREFIX): torch.from_numpy(numpy_helper.to_array(entry).copy())
-        for entry in initializers
+        entry.name.removeprefix(_PREFIX): _cropped(entry, shapes.get(entry.name, entry.dims))
+        for entry in model.graph.initializer
         if entry.name.startswith(_PREFIX)
     }
     if not weights:
         raise ValueError(f'{path}: expected a model of training.export, found no weights of one')
     return weights
+
+
+def _cropped(entry: onnx.TensorProto, shape: Iterable[int]) -> Tensor:
+    values = numpy_helper.to_array(entry)[tuple(slice(size) for size in shape)]
+    return torch.from_numpy(values.copy())

@@ -74,6 +74,16 @@ def initialise_convolutions(module: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
+def global_mean(x: Tensor) -> Tensor:
+    """Mean of each channel: (B, C, H, W) -> (B, C, 1, 1)."""
+    if torch.onnx.is_in_onnx_export():
+        # The exporter would write ReduceMean, for which ONNX Runtime leaves its own layout.
+        return torch.onnx.ops.symbolic(
+            'GlobalAveragePool', (x,), dtype=x.dtype, shape=(*x.shape[:2], 1, 1), version=1
+        )
+    return x.mean((2, 3), keepdim=True)
+
+
 class SqueezeExcite(nn.Module):
     """Channel gate: global mean, two 1x1 convolutions, hard sigmoid (MobileNetV3, section 5.3)."""
 
@@ -84,7 +94,7 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> same shape."""
-        gate = self.expand(functional.relu(self.reduce(x.mean((2, 3), keepdim=True))))
+        gate = self.expand(functional.relu(self.reduce(global_mean(x))))
         return x * functional.hardsigmoid(gate)
 
 
@@ -103,6 +113,19 @@ class SeparableConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H / stride, W / stride)."""
         return self.pointwise(self.depthwise(x))
+
+
+class ReducedSeparable(nn.Module):
+    """1x1 convolution to a few channels, ReLU, 5x5 separable convolution; no activation."""
+
+    def __init__(self, in_channels: int, squeezed: int, out_channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(in_channels, squeezed, 1)
+        self.separable = SeparableConv2d(squeezed, out_channels, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C', H, W)."""
+        return self.separable(functional.relu(self.reduce(x)))
 
 
 def upsample_twice(x: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ folded.
 
 CenterTrack (Zhou et al. 2020, section 4.2) adds the previous image and the prior heatmap at the
 stem and a `tracking` head. In the original the three stems are summed and all weights adapt. Here
-they meet in a small trunk of their own, `Motion`, which the heads `tracking` and `reg` read beside
-the detector's features, and the detector stays what it was: adapted on the little data that may be
-shipped, its AP on COCO fell from 0.34 to 0.12, and to 0.29 while distilled from itself.
+they meet in a small trunk of their own (`training.models.motion`), which the heads `tracking` and
+`reg` read beside the detector's features, and the detector stays what it was: adapted on the
+little data that may be shipped, its AP on COCO fell from 0.34 to 0.12, and to 0.29 while distilled
+from itself; corrected near tracks only, it kept false ones alive (docs/accuracy.md).
 """
 
 from __future__ import annotations
@@ -22,11 +23,19 @@ from torch.nn import functional
 
 from training.heads import HEADS
 from training.models.layers import (
+    ReducedSeparable,
     SameConv2d,
     SeparableConv2d,
     SqueezeExcite,
+    global_mean,
     upsample_twice,
     zero_convolution,
+)
+from training.models.motion import (
+    FEATURE_CHANNELS,
+    MOTION_HEADS,
+    STEM_CHANNELS,
+    Motion,
 )
 from training.models.network import CenterTrackNetwork
 from training.models.unnormalised import LITTLE_EFFECT, initialise_unnormalised
@@ -45,7 +54,6 @@ class _Block:
     has_expand: bool = True
 
 
-_STEM = 16
 _BLOCKS = (
     _Block(16, 16, has_expand=False),
     _Block(64, 24, stride=2),
@@ -66,14 +74,12 @@ _BLOCKS = (
 # Block after which (or inside which, after the expansion) the neck takes its features.
 _TAP_STRIDE_4, _TAP_STRIDE_8, _TAP_STRIDE_16 = 3, 5, 11
 _TOP = 480
-FEATURES = 128
-MOTION_HEADS = ('reg', 'tracking')
 # For `initialise_unnormalised`, by the numbers of the blocks. A hard swish halves small signals,
 # and so do gates at first.
 _INPUT_SQUARES = {
     r'^blocks\.(0|2|4|5|7|8|9|11|13|14)\.project$|(squeeze|gate)\.expand$': LITTLE_EFFECT,
     r'(^|\.)(previous_|prior_)?stem$|\.(expand|pointwise)$|^(top|lateral_16\.reduce)$': 1,
-    r'^motion\.heads\.': 1,
+    r'^motion\.outputs$': 1,
     r'^blocks\.(10|12)\.project$': 1 / 16,
     r'^blocks\.3\.project$|^heads\..*\.depthwise$|^motion\.appearance$': 1 / 8,
     r'^blocks\.([6-9]|1\d)\.(depthwise|project)$|^upsample_32\..*\.depthwise$': 1 / 4,
@@ -104,18 +110,6 @@ class InvertedResidual(nn.Module):
         return (x + features if self.residual else features), expanded
 
 
-class _Lateral(nn.Module):
-    """Brings backbone features of one stride into the neck."""
-
-    def __init__(self, in_channels: int, squeezed: int, out_channels: int) -> None:
-        super().__init__()
-        self.reduce = nn.Conv2d(in_channels, squeezed, 1)
-        self.separable = SeparableConv2d(squeezed, out_channels, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.separable(functional.relu(self.reduce(x)))
-
-
 class _Upsample(nn.Module):
     """Sum of a 3x3 and a 5x5 separable convolution, then twice the size."""
 
@@ -137,67 +131,8 @@ class _FeatureGate(nn.Module):
         self.expand = nn.Conv2d(squeezed, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = self.expand(functional.relu(self.reduce(x.mean((2, 3), keepdim=True))))
+        gate = self.expand(functional.relu(self.reduce(global_mean(x))))
         return x * torch.sigmoid(gate)
-
-
-class Motion(nn.Module):
-    """What moved where, from both images and the prior heatmap, and the heads that tell it.
-
-    Without one of these inputs its stem is missing; without both, the current image has to do.
-    """
-
-    def __init__(
-        self, heads: Mapping[str, int], *, previous_image: bool, prior_heatmap: bool
-    ) -> None:
-        super().__init__()
-        self.previous_stem = SameConv2d(3, _STEM, 3, stride=2) if previous_image else None
-        self.reduce_4 = SeparableConv2d(_STEM * (1 + previous_image), 32, 5, stride=2)
-        self.refine_4 = SeparableConv2d(32, 32, 5)
-        self.prior_stem = nn.Conv2d(1, 32, 5, padding=2, bias=False) if prior_heatmap else None
-        self.reduce_8 = SeparableConv2d(32, 48, 5, stride=2)
-        self.reduce_16 = SeparableConv2d(48, 64, 5, stride=2)
-        self.context = SeparableConv2d(64, 64, 5)
-        self.merge_8 = SeparableConv2d(64 + 48, 48, 3)
-        self.merge_4 = SeparableConv2d(48 + 32, 32, 3)
-        self.appearance = nn.Conv2d(FEATURES, 32, 1)
-        self.hidden = SeparableConv2d(32 + 32, 64, 3)
-        self.heads = nn.ModuleDict(
-            {name: nn.Conv2d(64, count, 1) for name, count in heads.items()}
-        )
-
-    def forward(
-        self,
-        stem: Tensor,
-        features: Tensor,
-        previous_image: Tensor,
-        prior_heatmap: Tensor | None,
-    ) -> dict[str, Tensor]:
-        """Tell the motion.
-
-        Args:
-            stem: (B, 16, H/2, W/2), the detector's stem on the current image.
-            features: (B, 128, H/4, W/4), what the detector's heads read.
-            previous_image: (B, 3, H, W), not read where its stem is missing.
-            prior_heatmap: (B, 1, H/4, W/4), the same; None for an empty one.
-
-        Returns:
-            head name -> (B, channels, H/4, W/4).
-        """
-        relu = functional.relu
-        if self.previous_stem is not None:
-            previous = functional.hardswish(self.previous_stem(previous_image))
-            stem = torch.cat([stem, previous], 1)
-        at_4 = self.refine_4(relu(self.reduce_4(stem)))
-        if self.prior_stem is not None and prior_heatmap is not None:
-            at_4 = at_4 + self.prior_stem(prior_heatmap)
-        at_4 = relu(at_4)
-        at_8 = relu(self.reduce_8(at_4))
-        at_16 = relu(self.context(relu(self.reduce_16(at_8))))
-        at_8 = relu(self.merge_8(torch.cat([upsample_twice(at_16), at_8], 1)))
-        at_4 = relu(self.merge_4(torch.cat([upsample_twice(at_8), at_4], 1)))
-        hidden = relu(self.hidden(torch.cat([relu(self.appearance(features)), at_4], 1)))
-        return {name: head(hidden) for name, head in self.heads.items()}
 
 
 class MobileNetV3CenterTrack(CenterTrackNetwork):
@@ -220,29 +155,33 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
             previous_image, prior_heatmap: see `CenterTrackNetwork`.
         """
         super().__init__(heads, previous_image=previous_image, prior_heatmap=prior_heatmap)
-        self.stem = SameConv2d(3, _STEM, 3, stride=2)
-        channels = [_STEM, *(block.out for block in _BLOCKS)]
+        self.stem = SameConv2d(3, STEM_CHANNELS, 3, stride=2)
+        channels = [STEM_CHANNELS, *(block.out for block in _BLOCKS)]
         self.blocks = nn.ModuleList(
             InvertedResidual(count, block) for count, block in zip(channels, _BLOCKS, strict=False)
         )
         self.top = nn.Conv2d(_BLOCKS[-1].out, _TOP, 1)
-        self.lateral_4 = _Lateral(_BLOCKS[_TAP_STRIDE_4].expanded, 18, 64)
-        self.lateral_8 = _Lateral(_BLOCKS[_TAP_STRIDE_8].expanded, 24, 96)
-        self.lateral_16 = _Lateral(_BLOCKS[_TAP_STRIDE_16].out, 22, 128)
+        self.lateral_4 = ReducedSeparable(_BLOCKS[_TAP_STRIDE_4].expanded, 18, 64)
+        self.lateral_8 = ReducedSeparable(_BLOCKS[_TAP_STRIDE_8].expanded, 24, 96)
+        self.lateral_16 = ReducedSeparable(_BLOCKS[_TAP_STRIDE_16].out, 22, 128)
         self.upsample_32 = _Upsample(_TOP, 128)
         self.upsample_16 = _Upsample(256, 96)
         self.upsample_8 = _Upsample(192, 64)
-        self.gate = _FeatureGate(FEATURES, 32)
+        self.gate = _FeatureGate(FEATURE_CHANNELS, 32)
         self.heads = nn.ModuleDict(
             {
-                name: SeparableConv2d(FEATURES, count, 3)
+                name: SeparableConv2d(FEATURE_CHANNELS, count, 3)
                 for name, count in heads.items()
                 if name not in MOTION_HEADS
             }
         )
         motion_heads = {name: count for name, count in heads.items() if name in MOTION_HEADS}
         self.motion = (
-            Motion(motion_heads, previous_image=previous_image, prior_heatmap=prior_heatmap)
+            Motion(
+                motion_heads,
+                previous_image=previous_image,
+                prior_heatmap=prior_heatmap,
+            )
             if motion_heads
             else None
         )
@@ -276,9 +215,13 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
             (self.lateral_16, _TAP_STRIDE_16, self.upsample_16),
             (self.lateral_8, _TAP_STRIDE_8, self.upsample_8),
         ):
-            x = upsample(functional.relu(torch.cat([lateral(taps[tap]), x], 1)))
-        x = functional.relu(torch.cat([self.lateral_4(taps[_TAP_STRIDE_4]), x], 1))
-        return self.gate(x)
+            x = upsample(self._merged(lateral(taps[tap]), x))
+        return self.gate(self._merged(self.lateral_4(taps[_TAP_STRIDE_4]), x))
+
+    @staticmethod
+    def _merged(lateral: Tensor, x: Tensor) -> Tensor:
+        # Before the concatenation, a ReLU becomes part of the lateral's convolution.
+        return torch.cat([functional.relu(lateral), functional.relu(x)], 1)
 
 
 def grow_tracker(
@@ -304,6 +247,5 @@ def grow_tracker(
     if network.motion is not None:
         if network.motion.previous_stem is not None:
             network.motion.previous_stem.load_state_dict(detector.stem.state_dict())
-        for head in network.motion.heads.values():
-            zero_convolution(head)
+        zero_convolution(network.motion.outputs)
     return network

@@ -113,4 +113,8 @@ def build_prior_heatmap(
     like = generator.integers(len(boxes), size=len(anywhere))
     peaks = np.concatenate([moved[kept], beside[near], anywhere * shape[::-1]])
     all_radii = np.concatenate([radii[kept], radii[near], radii[like]])
-    return render_peaks(peaks, all_radii, np.ones(len(peaks)), shape)[None]
+    heights = np.ones(len(peaks))
+    if noise.faded > 0:
+        faded = generator.random(len(peaks)) < noise.faded
+        heights[faded] = generator.uniform(0, 1, int(faded.sum()))
+    return render_peaks(peaks, all_radii, heights, shape)[None]

@@ -126,6 +126,8 @@ class PriorNoise:
         false_of_lost: whether an object without a peak may have that one; not in the original,
             where both vanish together.
         false_anywhere: mean number of peaks where no object is.
+        faded: chance that a peak is drawn lower than the others, at any height, as that of an
+            unsure or lost track is at run time; not in the original.
         empty: chance that there is no peak at all, as in the first frame.
 
     Raises:
@@ -141,10 +143,11 @@ class PriorNoise:
     false_spread: float = 0.25
     false_of_lost: bool = True
     false_anywhere: float = 0.3
+    faded: float = 0.0
     empty: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ('lost', 'false_near', 'empty'):
+        for name in ('lost', 'false_near', 'faded', 'empty'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'{name}: expected 0 to 1, received {getattr(self, name)}')
         for name in ('jitter', 'false_spread', 'false_anywhere'):

@@ -102,9 +102,9 @@ def test_stamps_come_from_frame_numbers(tmp_path, spec):
     steps = []
 
     class Spy(CenterTrackTracker):
-        def update(self, detections, dt, public=None):
+        def update(self, detections, dt, public=None, *, camera=None):
             steps.append(dt)
-            return super().update(detections, dt, public)
+            return super().update(detections, dt, public, camera=camera)
 
     pipeline = assemble_pipeline(Oracle(content, spec), spec, ORIGINAL)
     pipeline.tracker = Spy(pipeline.tracker.parameters)

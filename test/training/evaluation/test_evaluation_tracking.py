@@ -127,7 +127,7 @@ def test_a_class_without_objects_has_counts_alone(tmp_path, spec):
     oracle = Oracle(scene_content(), spec)
     results = run_tracking(assemble_pipeline(oracle, spec, ORIGINAL), evaluation_set)
     scores = tracking_scores(evaluation_set, results)
-    assert scores.classes['car'] == {'IDSW': 0, 'FP': 12, 'FN': 0}
+    assert scores.classes['car'] == {'IDSW': 0, 'Frag': 0, 'FP': 12, 'FN': 0}
     assert scores.classes['person']['MOTA'] == 100.0
     assert scores.overall['MOTA'] == 50.0
 

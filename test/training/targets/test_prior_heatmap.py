@@ -74,6 +74,14 @@ def test_faults_of_the_prior_heatmap() -> None:
         for generator in map(np.random.default_rng, range(5))
     ]
     assert any((drawn != still).any() for drawn in moved)
+    faded = [
+        build_prior_heatmap(labels, SETTINGS, replace(NO_NOISE, faded=1.0), generator)
+        for generator in map(np.random.default_rng, range(5))
+    ]
+    # Lower peaks at the same places.
+    for drawn in faded:
+        assert drawn.max() < 1
+        np.testing.assert_array_equal(drawn > 0, still > 0)
 
 
 ORIGINAL_NOISE = PriorNoise(
