@@ -147,7 +147,9 @@ class TrackingPipeline:
             duplicate_overlap=self.spec.decode.duplicate_overlap,
         )
         ticks.append(time.perf_counter())
-        dt = 0.0 if self._stamp is None else stamp - self._stamp
+        # Seconds since 1970 resolve a quarter of a microsecond: rounded, so that a bag and a video
+        # of the same images give the same tracks.
+        dt = 0.0 if self._stamp is None else round(stamp - self._stamp, 6)
         camera = self._camera_motion(network_input[0], transform)
         tracks = self.tracker.update(detections, dt, camera=camera)
         self._tracks = _clipped(tracks, transform)

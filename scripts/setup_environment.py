@@ -137,8 +137,7 @@ def set_up(venv: Path, with_tests: bool) -> bool:
     if todo_tests:
         stamp.forget('tests')
         with step('test and training packages (torch is large)'):
-            pip_install(venv, log, '-r', str(REQUIREMENTS / 'test.txt'), '-c', str(CONSTRAINTS))
-            pip_install(venv, log, '--no-deps', '-r', str(REQUIREMENTS / 'test-no-deps.txt'))
+            install_test_packages(venv, log)
         stamp.record('tests', tests_key)
     return todo_packages or todo_overlay or todo_tests
 
@@ -151,6 +150,12 @@ def install_packages(base: BasePython, venv: Path, requirements: list[str], log:
         files = [item for name in requirements for item in ('-r', str(REQUIREMENTS / name))]
         pip_install(venv, log, *files, '-c', str(CONSTRAINTS))
         pip_install(venv, log, '--no-deps', '-r', str(REQUIREMENTS / 'no-deps.txt'))
+
+
+def install_test_packages(venv: Path, log: Path) -> None:
+    """Install what the tests need on top."""
+    pip_install(venv, log, '-r', str(REQUIREMENTS / 'test.txt'), '-c', str(CONSTRAINTS))
+    pip_install(venv, log, '--no-deps', '-r', str(REQUIREMENTS / 'test-no-deps.txt'))
 
 
 def find_base_python(venv: Path) -> BasePython:

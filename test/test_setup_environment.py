@@ -54,7 +54,7 @@ def steps(setup, monkeypatch):
         ('install_packages', 'packages'),
         ('build_overlay', 'overlay'),
         ('run_logged', 'check'),
-        ('pip_install', 'tests'),
+        ('install_test_packages', 'tests'),
     ]:
         monkeypatch.setattr(setup, function, steps.stand_in(name))
     return steps

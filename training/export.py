@@ -35,7 +35,7 @@ from training.checkpoint import Checkpoint
 from training.evaluation.engines import TorchEngine
 from training.models.alignment import aligned_copy
 from training.models.deformable import ExportForm, set_deformable_export
-from training.models.exported_weights import record_shapes
+from training.models.exported_weights import record_weights
 from training.models.graph import TrackerGraph
 
 OPSET = 20
@@ -67,7 +67,7 @@ def export_onnx(graph: TrackerGraph, spec: ModelSpec, path: Path) -> None:
             dynamic_shapes=_dynamic_shapes(spec),
             verbose=False,
         )
-    record_shapes(path, graph.state_dict())
+    record_weights(path, graph.state_dict())
 
 
 def example_inputs(spec: ModelSpec) -> tuple[Tensor, ...]:

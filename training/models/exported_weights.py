@@ -16,10 +16,14 @@ from torch import Tensor
 _PREFIX = 'network.'
 # Where the file tells the shapes of weights that the export padded: JSON, name -> sizes.
 _SHAPES = 'unpadded_shapes'
+# Where it tells which weights it lacks, as others are equal: JSON, name -> name in the file.
+_EQUAL = 'equal_weights'
 
 
-def record_shapes(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write into an exported file which of its weights are larger than those of the network.
+def record_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write into an exported file how its weights differ from those of the network.
+
+    Some are larger, and of equal ones the exporter keeps one.
 
     Args:
         path: `.onnx` file, replaced.
@@ -31,9 +35,15 @@ def record_shapes(path: Path, weights: Mapping[str, Tensor]) -> None:
         for entry in model.graph.initializer
         if entry.name in weights and list(weights[entry.name].shape) != list(entry.dims)
     }
-    if shapes:
-        onnx.helper.set_model_props(model, {_SHAPES: json.dumps(shapes)})
-        onnx.save(model, path)
+    held = [entry.name for entry in model.graph.initializer if entry.name in weights]
+    equal = {}
+    for name in weights.keys() - set(held):
+        same = (other for other in held if torch.equal(weights[name], weights[other]))
+        if (other := next(same, None)) is not None:
+            equal[name] = other
+    properties = {_SHAPES: json.dumps(shapes), _EQUAL: json.dumps(equal, sort_keys=True)}
+    onnx.helper.set_model_props(model, properties)
+    onnx.save(model, path)
 
 
 def read_exported_weights(path: Path) -> dict[str, Tensor]:
@@ -54,6 +64,9 @@ def read_exported_weights(path: Path) -> dict[str, Tensor]:
         for entry in model.graph.initializer
         if entry.name.startswith(_PREFIX)
     }
+    for name, other in json.loads(properties.get(_EQUAL, '{}')).items():
+        if name.startswith(_PREFIX):
+            weights[name.removeprefix(_PREFIX)] = weights[other.removeprefix(_PREFIX)].clone()
     if not weights:
         raise ValueError(f'{path}: expected a model of training.export, found no weights of one')
     return weights
