@@ -86,6 +86,15 @@ def test_scores_classes_and_heights() -> None:
     assert np.isfinite(costs(rows, people([[100, 300]], height=55))[0, 0])
 
 
+def test_boxes_of_untrained_networks_have_costs() -> None:
+    """Their edges may be on the wrong sides."""
+    wrong = make_detections(
+        [[100, 100, 90, 200], [50, 50, 50, 50]], [0.9, 0.9], [0, 0], [[95, 150]] * 2, [[0, 0]] * 2
+    )
+    rows = tracks(wrong, velocity=(30, 0))
+    assert not np.isnan(costs(rows, wrong)).any()
+
+
 def test_no_tracks_and_no_detections() -> None:
     some, none = people([[100, 300], [200, 300]]), Detections.empty()
     assert costs(tracks(some), none).shape == (2, 0)

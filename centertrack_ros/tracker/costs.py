@@ -86,8 +86,10 @@ def _turn_costs(rows: Rows, predicted: Motion, measured: FloatArray, tuning: Tun
     seen, times how sure these two are: `min(speed, scale) * min(step, scale) / scale^2`.
     """
     values, velocities = predicted.values, predicted.rates[:, :2]
-    # A box without an area has a scale as well.
-    scales = np.maximum(tuning.turn_scale * np.sqrt(values[:, 2] * values[:, 3]), np.float32(1e-6))
+    # Boxes without an area, or with a negative one as an untrained network gives them, have a
+    # scale as well.
+    areas = np.maximum(values[:, 2] * values[:, 3], np.float32(1e-6))
+    scales = np.float32(tuning.turn_scale) * np.sqrt(areas)
     speeds = np.sqrt(np.square(velocities).sum(axis=1))
     along = velocities @ measured[:, :2].T
     along -= (velocities * rows.seen_at).sum(axis=1)[:, None]

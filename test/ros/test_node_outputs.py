@@ -18,9 +18,9 @@ def test_live_parameters_work_at_once_and_keep_the_ids(domain_id):
         client = test.client
         labels = client.listen(LabelInfo, '/label_info', LATCHED)
         before = client.send(make_image(frame, 1.0))
-        assert client.set_parameters(class_filter=['car'], detection_threshold=0.45).successful
+        assert client.set_parameters(class_filter=['car'], detection_threshold=0.65).successful
         assert client.send(make_image(frame, 1.1)).detections == []
-        client.wait_for(lambda: labels and labels[-1].threshold > 0.44, 'the new threshold')
+        client.wait_for(lambda: labels and labels[-1].threshold > 0.64, 'the new threshold')
         assert client.set_parameters(class_filter=[''], detection_threshold=-1.0).successful
         after = client.send(make_image(frame, 1.2))
         assert len(after.detections) == len(before.detections)
