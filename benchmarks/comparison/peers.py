@@ -204,7 +204,7 @@ def _libraries() -> tuple[Any, Any]:
     except ImportError as error:
         raise ImportError(
             f'peers need the packages trackers and supervision ({error}): '
-            'pip install --no-deps -r requirements/no-deps.txt and '
+            'pip install --no-deps -r requirements/test-no-deps.txt and '
             'pip install -r requirements/test.txt'
         ) from error
     return trackers, supervision

@@ -60,6 +60,7 @@ _TITLES = {
     'use_camera': 'ours without camera-motion compensation',
     'coast': 'ours without coasting',
     'low_score_life': 'ours without a limit to low scores',
+    'good_margin': 'ours without margin of good scores',
     'turn_cost': 'ours without cost of turning back',
     'score_cost': 'ours without cost of other scores',
     'weak_noise': 'ours without noise by score',
@@ -68,6 +69,7 @@ _TITLES = {
 # Parts without a switch of their own, and the value that takes them away.
 _OFF_VALUES = {
     'low_score_life': math.inf,
+    'good_margin': 0.0,
     'turn_cost': 0.0,
     'score_cost': 0.0,
     'weak_noise': 0.0,

@@ -102,7 +102,7 @@ def test_table_and_json(sequence_folder, tmp_path, capsys):
 
 @pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ('trackers', 'supervision')),
-    reason='needs trackers and supervision (requirements/no-deps.txt)',
+    reason='needs trackers and supervision (requirements/test-no-deps.txt)',
 )
 def test_peers_defaults_and_tuned(sequence_folder, tmp_path, capsys):
     arguments = [

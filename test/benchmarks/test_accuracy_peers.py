@@ -18,7 +18,7 @@ from centertrack_ros.replay.sources import Frame
 
 needs_library = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ('trackers', 'supervision')),
-    reason='needs trackers and supervision (requirements/no-deps.txt)',
+    reason='needs trackers and supervision (requirements/test-no-deps.txt)',
 )
 FPS = 10.0
 IMAGES = 20
@@ -155,5 +155,5 @@ def test_tuning_finds_what_the_defaults_miss():
 
 def test_without_the_library_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'trackers', None)
-    with pytest.raises(ImportError, match=r'requirements/no-deps\.txt'):
+    with pytest.raises(ImportError, match=r'requirements/test-no-deps\.txt'):
         run_peer(PEERS['sort'], _recording(), 0, FPS)
