@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 DEMO_CLIP := samples/pets09_s2l1.mp4
 DEMO_OUT := out/demo
+BENCH_OUT := out/bench
 
 # `make setup` leaves compiling to the first import; without its files every process of the tests
 # would compile torch again.
@@ -32,8 +33,11 @@ lint: setup-test  ## ruff and mypy
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 
-bench: setup-test  ## time of each stage on this machine
-	$(VENV)/python -m benchmarks.pipeline
+bench: setup-test  ## speed on this machine: stages, engines, crowds and sizes; BENCH_ARGS="--video FILE"
+	mkdir -p $(BENCH_OUT)
+	$(VENV)/python -m benchmarks.engines --json $(BENCH_OUT)/engines.json $(BENCH_ARGS)
+	$(VENV)/python -m benchmarks.scaling --json $(BENCH_OUT)/scaling.json --plot $(BENCH_OUT)/scaling.png $(BENCH_ARGS)
+	$(VENV)/python -m benchmarks.pipeline --json $(BENCH_OUT)/pipeline.json $(BENCH_ARGS)
 
 train-tiny: setup-test  ## train a tiny set by heart; KIND=video|pose|boxes3d ARCHITECTURE=resnet18
 	$(VENV)/python -m training.overfit $(or $(KIND),video) --again $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))

@@ -220,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     own = list(variants())
     parser.add_argument('--model', default=Settings().model, help='name or path of an .onnx file')
-    parser.add_argument('--engine', default='auto')
+    parser.add_argument('--engine', default='onnxruntime', help='figures depend on it a little')
     parser.add_argument('--threads', type=int, default=0, help='of the engine, 0 = all cores')
     parser.add_argument(
         '--sequences', nargs='+', type=Path, metavar='PATH',

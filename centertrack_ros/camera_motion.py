@@ -3,7 +3,8 @@
 Corners of a regular grid are followed by pyramidal Lucas-Kanade; what most of them agree on
 (RANSAC, four degrees of freedom) is the motion of the background. As in BoT-SORT
 (arXiv 2206.14651, section 3.2), with a fixed grid in place of a corner detector, which would cost
-more than the flow itself.
+more than the flow itself. Most cameras stand still most of the time, so a few points are asked
+first whether anything moved at all.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from centertrack_ros.datatypes import FloatArray, FrameTransform, Image
+from centertrack_ros.datatypes import BoolArray, FloatArray, FrameTransform, Image
 
-# The pictures are about that wide: half a pixel there is two of a 640 pixel image, far less
-# than a person is wide, and the flow takes a fraction of a millisecond.
-PICTURE_WIDTH = 160
-# Pixels between the points of the grid, and half the window of the flow around each.
+# The pictures are at least that wide and less than twice that: half a pixel there is two of a
+# 640 pixel image, far less than a person is wide, and the flow takes a fraction of a millisecond.
+LEAST_WIDTH = 112
+# Pixels between the points of the grid: 12, more in wide pictures, which get as many columns.
 GRID_STEP = 12
-WINDOW = (11, 11)
+GRID_COLUMNS = 12
+# The window of the flow around each point; OpenCV follows others, smaller ones too, more slowly.
+WINDOW = (9, 9)
 # With the full size, levels that reach motions of about a quarter of the picture.
 LEVELS = 3
 # Lucas-Kanade gives up at points whose surroundings are flat.
@@ -31,6 +34,13 @@ LEAST_POINTS = 10
 LEAST_AGREEMENT = 0.5
 # Pixels of the small picture by which points that agree may differ.
 TOLERANCE = 0.7
+# Points asked whether the camera stands still, which it does if that share of them (and so many)
+# moved by less than so many pixels of the small picture. Noise of a still camera stays below a
+# third of that; a motion that does not is smaller than the jitter of detected boxes.
+PROBES = 16
+STILL_SHARE = 0.8
+LEAST_PROBES = 8
+STILL = 0.1
 # Between two images nothing turns, zooms or walks more than that; more is a false estimate.
 MOST_ZOOM = 0.2
 
@@ -40,24 +50,20 @@ Affine = NDArray[np.float32]
 _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 8, 0.03)
 
 
-def still_camera() -> Affine:
-    """The (2, 3) affine map of a camera that did not move."""
-    return np.eye(2, 3, dtype=np.float32)
-
-
 def grey_picture(network_input: Image) -> GreyImage:
     """The small grey picture (h, w) of a network input (H, W, 3) BGR."""
-    height, width = network_input.shape[:2]
-    size = (PICTURE_WIDTH, max(1, round(height * PICTURE_WIDTH / width)))
-    # By area: aliasing of nearer sampling looks like motion.
-    small = cv2.resize(network_input, size, interpolation=cv2.INTER_AREA)
-    grey: GreyImage = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+    grey: GreyImage = cv2.cvtColor(network_input, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
+    # By area: aliasing of nearer sampling looks like motion. By halves: OpenCV averages 2 x 2
+    # pixels ten times as fast as it resizes by any other factor.
+    while grey.shape[1] >= 2 * LEAST_WIDTH:
+        size = (grey.shape[1] // 2, max(1, grey.shape[0] // 2))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     return grey
 
 
 def estimate_motion(
     previous: GreyImage, current: GreyImage, transform: FrameTransform, objects: FloatArray
-) -> Affine:
+) -> Affine | None:
     """Estimate where the background of the previous image lies in the current one.
 
     Args:
@@ -68,26 +74,16 @@ def estimate_motion(
             themselves; points on them are not asked.
 
     Returns:
-        (2, 3) float32, maps points of the previous image to the current one, image pixels;
-        no motion where the pictures do not tell.
+        (2, 3) float32, maps points of the previous image to the current one, image pixels; None
+        where the camera stands still or the pictures do not tell.
     """
     scale = previous.shape[1] / transform.input_width
     points = _background(previous.shape, transform.boxes_to_input(objects) * scale)
-    if len(points) < LEAST_POINTS:
-        return still_camera()
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(
-        previous,
-        current,
-        points,
-        np.empty_like(points),
-        winSize=WINDOW,
-        maxLevel=LEVELS,
-        criteria=_CRITERIA,
-        minEigThreshold=LEAST_TEXTURE,
-    )
-    found = found[:, 0] == 1
+    if len(points) < LEAST_POINTS or _stands_still(previous, current, points):
+        return None
+    moved, found = _flow(previous, current, points, LEVELS)
     if np.count_nonzero(found) < LEAST_POINTS:
-        return still_camera()
+        return None
     small, agree = cv2.estimateAffinePartial2D(
         points[found],
         moved[found],
@@ -98,10 +94,36 @@ def estimate_motion(
     )
     count = int(np.count_nonzero(agree))
     if small is None or count < max(LEAST_POINTS, LEAST_AGREEMENT * np.count_nonzero(found)):
-        return still_camera()
+        return None
     if abs(np.hypot(small[0, 0], small[0, 1]) - 1) > MOST_ZOOM:
-        return still_camera()
-    return _to_image(small, transform, scale)
+        return None
+    return _to_image(np.asarray(small, np.float64), transform, scale)
+
+
+def _stands_still(previous: GreyImage, current: GreyImage, points: FloatArray) -> bool:
+    """Whether a few of the points (P, 2), followed without levels, are where they were."""
+    probes = np.ascontiguousarray(points[:: max(1, len(points) // PROBES)])
+    moved, found = _flow(previous, current, probes, 0)
+    still = (np.abs(moved - probes) < STILL).all(axis=1) & found
+    least = max(LEAST_PROBES, STILL_SHARE * np.count_nonzero(found))
+    return bool(np.count_nonzero(still) >= least)
+
+
+def _flow(
+    previous: GreyImage, current: GreyImage, points: FloatArray, levels: int
+) -> tuple[FloatArray, BoolArray]:
+    """Where points (P, 2) went, and which of them (P,) were found again."""
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(
+        previous,
+        current,
+        points,
+        np.empty_like(points),
+        winSize=WINDOW,
+        maxLevel=levels,
+        criteria=_CRITERIA,
+        minEigThreshold=LEAST_TEXTURE,
+    )
+    return np.asarray(moved), found[:, 0] == 1
 
 
 def _background(shape: tuple[int, ...], boxes: FloatArray) -> FloatArray:
@@ -115,8 +137,9 @@ def _background(shape: tuple[int, ...], boxes: FloatArray) -> FloatArray:
 @lru_cache(maxsize=8)
 def _grid(height: int, width: int) -> FloatArray:
     """Points (P, 2) float32 x, y all over a picture, a window away from its edges."""
-    ys = np.arange(GRID_STEP // 2, height - GRID_STEP // 2 + 1, GRID_STEP, dtype=np.float32)
-    xs = np.arange(GRID_STEP // 2, width - GRID_STEP // 2 + 1, GRID_STEP, dtype=np.float32)
+    step = max(GRID_STEP, width // GRID_COLUMNS)
+    ys = np.arange(step // 2, height - step // 2 + 1, step, dtype=np.float32)
+    xs = np.arange(step // 2, width - step // 2 + 1, step, dtype=np.float32)
     points = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
     points.setflags(write=False)
     return points

@@ -8,6 +8,7 @@ image pixels, float32. Coordinates are continuous: pixel (or cell) `i` covers `[
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,15 +44,15 @@ class FrameTransform:
 
     def points_to_input(self, points_px: FloatArray) -> FloatArray:
         """Map points (..., 2) from image pixels to network input pixels."""
-        return (points_px * self._scale() + self._offset()).astype(np.float32)
+        return (points_px * self._scale + self._offset).astype(np.float32)
 
     def points_to_image(self, points_in: FloatArray) -> FloatArray:
         """Map points (..., 2) from network input pixels to image pixels."""
-        return ((points_in - self._offset()) / self._scale()).astype(np.float32)
+        return ((points_in - self._offset) / self._scale).astype(np.float32)
 
     def vectors_to_image(self, vectors_in: FloatArray) -> FloatArray:
         """Map displacements (..., 2), which do not feel the offset, to image pixels."""
-        return (vectors_in / self._scale()).astype(np.float32)
+        return (vectors_in / self._scale).astype(np.float32)
 
     def boxes_to_input(self, boxes_px: FloatArray) -> FloatArray:
         """Map boxes (N, 4) xyxy from image pixels to network input pixels."""
@@ -61,12 +62,25 @@ class FrameTransform:
         """Map boxes (N, 4) xyxy from network input pixels to image pixels."""
         return self.points_to_image(boxes_in.reshape(-1, 2, 2)).reshape(-1, 4)
 
-    # Float64, so that results are rounded once: peaks are drawn at truncated coordinates.
+    def clipped_to_image(self, boxes_px: FloatArray) -> FloatArray:
+        """Boxes (N, 4) xyxy, image pixels, that end at the border of the image."""
+        # Half the time of `np.clip`, which for a few boxes checks longer than it works.
+        inside: FloatArray = np.maximum(boxes_px, np.float32(0))
+        return np.minimum(inside, self._image_corner, out=inside)
+
+    # Float64, so that results are rounded once: peaks are drawn at truncated coordinates. Kept,
+    # as one transform serves all images of a video.
+    @cached_property
     def _scale(self) -> NDArray[np.float64]:
         return np.array([self.scale_x, self.scale_y])
 
+    @cached_property
     def _offset(self) -> NDArray[np.float64]:
         return np.array([self.offset_x, self.offset_y])
+
+    @cached_property
+    def _image_corner(self) -> FloatArray:
+        return np.array([self.image_width, self.image_height] * 2, np.float32)
 
 
 @dataclass(frozen=True)
@@ -105,6 +119,16 @@ class Candidates:
     attributes: FloatArray | None = None
     velocity: FloatArray | None = None
     masks: FloatArray | None = None
+
+    def of_image(self, row: int) -> Candidates:
+        """What the batch gave for one of its images, as a batch of one."""
+        if len(self.scores) == 1:
+            return self
+        arrays: dict[str, Any] = {
+            name: None if values is None else values[row : row + 1]
+            for name, values in vars(self).items()
+        }
+        return Candidates(**arrays)
 
 
 @dataclass(frozen=True)

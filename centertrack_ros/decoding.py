@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from centertrack_ros.association import intersection_over_union
+from centertrack_ros.association import intersection_over_union, points_in_intervals
 from centertrack_ros.camera_geometry import alpha_from_bins
 from centertrack_ros.datatypes import (
     BoolArray,
@@ -50,8 +50,9 @@ def decode(
     scores = candidates.scores[batch_index]
     keep = scores >= threshold
     if class_indices is not None:
-        keep &= np.isin(candidates.classes[batch_index], class_indices)
-    rows = np.flatnonzero(keep)
+        # A tenth of the time of `np.isin`, which sorts.
+        keep &= (candidates.classes[batch_index][:, None] == class_indices).any(axis=1)
+    rows = keep.nonzero()[0]
     if duplicate_overlap < 1:
         classes = candidates.classes[batch_index][rows]
         rows = rows[_unrepeated(candidates.boxes[batch_index][rows], classes, duplicate_overlap)]
@@ -62,8 +63,7 @@ def decode(
     size = np.float32(stride)
     boxes = transform.boxes_to_image(candidates.boxes[batch_index][rows] * size)
     if clip:
-        limit = np.array([transform.image_width, transform.image_height] * 2, np.float32)
-        boxes = np.clip(boxes, 0, limit)
+        boxes = transform.clipped_to_image(boxes)
     centers = transform.points_to_image(candidates.cells[batch_index][rows] * size)
     amodal_out = _amodal_centers(candidates, batch_index, rows, amodal_reference)
     amodal = None if amodal_out is None else transform.points_to_image(amodal_out * size)
@@ -91,14 +91,17 @@ def decode(
 
 def _unrepeated(boxes: FloatArray, classes: IntArray, limit: float) -> BoolArray:
     """Which of N rows, best first, overlap no better one of their class by more than `limit`."""
-    repeated = intersection_over_union(boxes, boxes) > limit
-    repeated &= classes[:, None] == classes[None, :]
-    repeated = np.triu(repeated, 1)
     unrepeated = np.ones(len(boxes), np.bool_)
+    # Of two boxes that overlap, one begins within the other's width.
+    first, second = points_in_intervals(boxes[:, 0], boxes[:, 0], boxes[:, 2])
+    rival = (classes[first] == classes[second]) & (first != second)
+    first, second = first[rival], second[rival]
+    repeated = intersection_over_union(boxes[first], boxes[second]) > limit
+    pairs = np.sort(np.array((first[repeated], second[repeated])), axis=0)
     # In sequence by nature: what is dropped drops nothing itself. Few rows have duplicates.
-    for row in np.flatnonzero(repeated.any(axis=1)):
-        if unrepeated[row]:
-            unrepeated &= ~repeated[row]
+    for better, worse in sorted(pairs.T.tolist()):
+        if unrepeated[better]:
+            unrepeated[worse] = False
     return unrepeated
 
 

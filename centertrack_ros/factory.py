@@ -9,12 +9,13 @@ import numpy as np
 from centertrack_ros.datatypes import IntArray
 from centertrack_ros.engines import create_engine
 from centertrack_ros.engines.base import Engine
+from centertrack_ros.engines.files import is_variant
 from centertrack_ros.model_spec import ModelSpec, Thresholds
 from centertrack_ros.pipeline import TrackingPipeline
 from centertrack_ros.settings import FROM_MODEL, Settings
 from centertrack_ros.tracker import Tracker, create_tracker
 
-MODEL_SUFFIXES = ('.onnx',)
+MODEL_SUFFIXES = ('.onnx', '.pt2')
 
 
 def build_pipeline(settings: Settings) -> TrackingPipeline:
@@ -30,7 +31,12 @@ def build_pipeline(settings: Settings) -> TrackingPipeline:
     # Before the engine is loaded, which takes longer than to find a wrong name.
     _class_indices(settings.class_filter, spec)
     engine = create_engine(
-        model_path, spec, engine=settings.engine, device=settings.device, threads=settings.threads
+        model_path,
+        spec,
+        engine=settings.engine,
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
     )
     return assemble_pipeline(engine, spec, settings)
 
@@ -93,15 +99,23 @@ def find_model(model: str) -> Path:
 
     Raises:
         FileNotFoundError: neither exists; the message lists what is there.
+        ValueError: it is the file of one precision of a model, which is chosen by `precision`.
     """
     path = Path(model).expanduser()
     if path.suffix in MODEL_SUFFIXES:
         if not path.is_file():
             raise FileNotFoundError(f'model {path} does not exist')
+        base = path.with_suffix('').with_suffix('.onnx')
+        if is_variant(path) and not path.with_suffix('.json').is_file() and base.is_file():
+            raise ValueError(
+                f'model: expected {base}, with the parameter precision for what lies beside it, '
+                f'received {path}'
+            )
         return path
     shipped = models_folder() / f'{model}.onnx'
     if not shipped.is_file():
-        names = sorted(found.stem for found in models_folder().glob('*.onnx'))
+        found = models_folder().glob('*.onnx')
+        names = sorted(path.stem for path in found if not is_variant(path))
         raise FileNotFoundError(
             f'model {model!r}: expected the path of a file ending in {MODEL_SUFFIXES} or one of '
             f'the shipped models {names} in {models_folder()}'

@@ -11,7 +11,7 @@ BoxKind = Literal['ltrb', 'wh', 'ltrb_amodal']
 ResizeRule = Literal['letterbox', 'adaptive', 'stretch', 'centertrack']
 RadiusRule = Literal['centertrack', 'exact']
 PeakRule = Literal['cell', 'class']
-JointRule = Literal['centertrack', 'centernet']
+JointRule = Literal['centertrack', 'centernet', 'movenet']
 AmodalReference = Literal['cell', 'box']
 EdgeRule = Literal['distances', 'offsets']
 
@@ -52,6 +52,8 @@ class DecodeRules:
             CenterNet keeps it.
         duplicate_overlap: of two rows of one class whose boxes overlap (IoU) by more, the worse
             one is dropped; 1 = none, as in CenterTrack and CenterNet.
+        box_votes: whether an `ltrb` box is the mean of those of the 3x3 cells around the peak,
+            weighted by the squares of their scores; the cells have to be trained to tell it.
     """
 
     peaks: PeakRule = 'cell'
@@ -60,6 +62,7 @@ class DecodeRules:
     edges: EdgeRule = 'distances'
     clamp_sizes: bool = True
     duplicate_overlap: float = 0.7
+    box_votes: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.duplicate_overlap <= 1:
@@ -74,6 +77,7 @@ class DecodeRules:
             amodal_reference=get_args(AmodalReference),
             edges=get_args(EdgeRule),
             clamp_sizes=(True, False),
+            box_votes=(True, False),
         )
 
 

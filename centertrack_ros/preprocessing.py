@@ -177,12 +177,19 @@ def fit_transform(image_size: tuple[int, ...], spec: ModelSpec) -> FrameTransfor
     )
 
 
-def to_input(image: Image, transform: FrameTransform) -> Image:
-    """Resize `image` (H, W, 3) into a new (input_height, input_width, 3) array.
+def to_input(image: Image, transform: FrameTransform, out: Image | None = None) -> Image:
+    """Resize `image` (H, W, 3) into an (input_height, input_width, 3) array.
 
     Normalisation is part of the network's graph. Bilinear; what the image does not cover is
     black.
+
+    Args:
+        image: uint8 BGR of the size that `transform` is for.
+        transform: where it is placed.
+        out: C-contiguous array to write to, such as a row of a batch; None makes a new one.
     """
+    if out is None:
+        out = np.empty((transform.input_height, transform.input_width, 3), np.uint8)
     if not transform.half_pixel_centers:
         matrix = np.array(
             [
@@ -191,19 +198,17 @@ def to_input(image: Image, transform: FrameTransform) -> Image:
             ]
         )
         input_size = (transform.input_width, transform.input_height)
-        return np.asarray(cv2.warpAffine(image, matrix, input_size, flags=cv2.INTER_LINEAR))
-    size = (
-        round(transform.image_width * transform.scale_x),
-        round(transform.image_height * transform.scale_y),
-    )
-    if size == (transform.input_width, transform.input_height):
-        return np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
-    result = np.zeros((transform.input_height, transform.input_width, 3), np.uint8)
+        cv2.warpAffine(image, matrix, input_size, dst=out, flags=cv2.INTER_LINEAR)
+        return out
+    width = round(transform.image_width * transform.scale_x)
+    height = round(transform.image_height * transform.scale_y)
     left, top = round(transform.offset_x), round(transform.offset_y)
-    inner = result[top : top + size[1], left : left + size[0]]
-    # `inner` is a view: OpenCV writes the pixels in place, which saves one copy of the image.
-    cv2.resize(image, size, dst=inner, interpolation=cv2.INTER_LINEAR)
-    return result
+    for bar in (out[:top], out[top + height :], out[:, :left], out[:, left + width :]):
+        bar.fill(0)
+    # A view: OpenCV writes the pixels in place, which saves one copy of the image.
+    inner = out[top : top + height, left : left + width]
+    cv2.resize(image, (width, height), dst=inner, interpolation=cv2.INTER_LINEAR)
+    return out
 
 
 def scaled_image(image: Image, size: Size) -> Image:

@@ -31,17 +31,17 @@ def gaussian_radius(
     """
     total = np.asarray(heights, np.float64) + np.asarray(widths, np.float64)
     area = np.asarray(heights, np.float64) * np.asarray(widths, np.float64)
-    cases = (
-        (1.0, total, area * (1 - min_overlap) / (1 + min_overlap), -1.0),
-        (4.0, 2 * total, (1 - min_overlap) * area, -1.0),
-        (4 * min_overlap, -2 * min_overlap * total, (min_overlap - 1) * area, 1.0),
-    )
-    radii = []
-    for a, b, c, exact_sign in cases:
-        root = np.sqrt(np.maximum(b * b - 4 * a * c, 0.0))
-        exact = (b + exact_sign * root) / (2 * a)
-        radii.append((b + root) / 2 if rule == 'centertrack' else exact)
-    smallest: NDArray[np.float64] = np.minimum.reduce(radii)
+    # The three equations a x^2 + b x + c = 0 at once, along the last axis.
+    a = np.array([1.0, 4.0, 4 * min_overlap])
+    b = total[..., None] * np.array([1.0, 2.0, -2 * min_overlap])
+    c = area[..., None] * np.array([1 - min_overlap, 1 - min_overlap, min_overlap - 1])
+    c[..., 0] /= 1 + min_overlap
+    root = np.sqrt(np.maximum(b * b - 4 * a * c, 0.0))
+    if rule == 'centertrack':
+        radii = (b + root) / 2
+    else:
+        radii = (b + root * np.array([-1.0, -1.0, 1.0])) / (2 * a)
+    smallest: NDArray[np.float64] = radii.min(axis=-1)
     return smallest
 
 
@@ -88,17 +88,19 @@ def render_peaks(
     height, width = shape
     # Plain Python numbers: element access to arrays would cost more than the drawing.
     rows = zip(
-        np.trunc(centers).astype(np.int64).tolist(),
+        np.asarray(centers).astype(np.int64).tolist(),
         np.asarray(radii).tolist(),
         np.asarray(amplitudes).tolist(),
         [None] * len(radii) if sigmas is None else np.asarray(sigmas).tolist(),
         strict=True,
     )
     for (x, y), radius, amplitude, sigma in rows:
+        if amplitude <= 0:
+            continue
         left, right = min(x, radius), min(width - x, radius + 1)
         top, bottom = min(y, radius), min(height - y, radius + 1)
         # A centre outside the map is normal, as long as a part of the peak lies inside.
-        if left + right <= 0 or top + bottom <= 0 or amplitude <= 0:
+        if left + right <= 0 or top + bottom <= 0:
             continue
         peak = gaussian_kernel(radius, sigma)[
             radius - top : radius + bottom, radius - left : radius + right
@@ -139,7 +141,6 @@ def render_prior_heatmap(tracks: Tracks, transform: FrameTransform, spec: ModelS
     """
     stride = spec.prior_heatmap_stride
     shape = (transform.input_height // stride, transform.input_width // stride)
-    tracks = tracks[tracks.prior_weights > 0]
     if not len(tracks):
         return np.zeros(shape, np.float32)
     boxes_in, drawn = _boxes_in_input(tracks, transform)
@@ -173,6 +174,7 @@ def prior_cells(tracks: Tracks, transform: FrameTransform, spec: ModelSpec) -> I
 def _boxes_in_input(tracks: Tracks, transform: FrameTransform) -> tuple[FloatArray, BoolArray]:
     """Boxes (N, 4) clipped to the network input, and which of them have an area there (N,)."""
     limit = np.array([transform.input_width - 1, transform.input_height - 1] * 2, np.float32)
-    boxes_in = np.clip(transform.boxes_to_input(tracks.boxes), 0, limit)
-    drawn: BoolArray = np.all(boxes_in[:, 2:] > boxes_in[:, :2], axis=1)
+    boxes_in = np.maximum(transform.boxes_to_input(tracks.boxes), np.float32(0))
+    np.minimum(boxes_in, limit, out=boxes_in)
+    drawn: BoolArray = (boxes_in[:, 2] > boxes_in[:, 0]) & (boxes_in[:, 3] > boxes_in[:, 1])
     return boxes_in, drawn

@@ -75,16 +75,30 @@ class Settings:
 
     model: str = _parameter(
         'centertrack_mobilenetv3',
-        'name of a shipped model, or path of an .onnx file with its ModelSpec JSON beside it',
+        'name of a shipped model, or path of an .onnx or .pt2 file with its ModelSpec beside it',
     )
     engine: str = _parameter(
         'auto',
-        'inference library',
-        choices=('auto', 'onnxruntime', 'openvino'),
+        'inference library; auto: the fastest of those installed, measured at the first start',
+        choices=('auto', 'onnxruntime', 'openvino', 'tensorrt', 'pytorch'),
     )
-    device: str = _parameter('auto', 'auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N')
+    device: str = _parameter(
+        'auto',
+        'auto, cpu, cuda, cuda:N; tensorrt or tensorrt:N for that provider of onnxruntime',
+    )
+    precision: str = _parameter(
+        'auto',
+        'what the network computes in; auto: the fastest that is accurate enough with engine '
+        'auto, else fp32 on a CPU and fp16 on a GPU',
+        choices=('auto', 'fp32', 'fp16', 'bf16', 'int8'),
+    )
     threads: int = _parameter(
         0, 'CPU threads of the engine; 0 = all cores', minimum=0, maximum=1024
+    )
+    cameras: tuple[str, ...] = _parameter(
+        (),
+        'names of several cameras that share the model: images on <name>/image, tracks on '
+        '<name>/tracks; empty = one camera on image',
     )
     image_transport: str = _parameter(
         'raw', 'raw: sensor_msgs/Image, compressed: CompressedImage', choices=('raw', 'compressed')

@@ -1,10 +1,14 @@
 """Start the tracker: `ros2 launch centertrack_ros tracker.launch.py image:=/camera/image_raw`.
 
+Several cameras share one node: `cameras:=[front,rear] image:=image_raw` tracks on the images of
+`front/image_raw` and `rear/image_raw` and publishes `front/tracks` and `rear/tracks`.
+
 Defaults live in config/tracker.yaml only: an argument that is not given changes nothing.
 """
 
 from pathlib import Path
 
+import yaml
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
@@ -28,7 +32,14 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'image',
                 default_value='image',
-                description='topic of the camera, without /compressed',
+                description='topic of the camera, without /compressed; with cameras: below the '
+                'name of each',
+            ),
+            DeclareLaunchArgument(
+                'cameras',
+                default_value='',
+                description='names of several cameras, [front,rear]; empty = what the parameter '
+                'file says, and one camera if it says nothing',
             ),
             *_parameter_arguments(),
             DeclareLaunchArgument(
@@ -79,6 +90,10 @@ def _tracker(context: LaunchContext) -> list[Node]:
     given = {
         name: ParameterValue(value, value_type=str) for name, value in values.items() if value
     }
+    cameras = _cameras(LaunchConfiguration('cameras').perform(context))
+    if cameras:
+        given['cameras'] = cameras
+    image = LaunchConfiguration('image').perform(context)
     node = Node(
         package=PACKAGE,
         executable='tracker_node',
@@ -88,11 +103,21 @@ def _tracker(context: LaunchContext) -> list[Node]:
             ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
             {**given, 'use_sim_time': _use_sim_time()},
         ],
-        remappings=[('image', LaunchConfiguration('image'))],
+        remappings=[
+            ('image', image),
+            *((f'{name}/image', f'{name}/{image}') for name in cameras),
+        ],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen',
     )
     return [node]
+
+
+def _cameras(text: str) -> list[str]:
+    names = yaml.safe_load(text) if text else []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RuntimeError(f'cameras: expected a list of names, [front,rear]; received {text!r}')
+    return names
 
 
 def _rviz() -> Node:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 # Before PyTorch is loaded: two workers with two threads each took three times as long.
@@ -11,10 +14,27 @@ if 'PYTEST_XDIST_WORKER' in os.environ:
 
 import pytest
 
+from centertrack_ros.engines.choices import Choice
+from centertrack_ros.engines.selection import remember
 from centertrack_ros.model_spec import ModelSpec, Thresholds
 from training.conformance.runner import table_header
 
 ROOT = Path(__file__).resolve().parent.parent
+SHIPPED_MODEL = ROOT / 'models' / 'centertrack_mobilenetv3.onnx'
+
+
+def pytest_configure():
+    """One engine for all processes of a run: what is the fastest changes with the load.
+
+    Settings whose engine is `auto` find ONNX Runtime in fp32 as if it had been measured.
+    """
+    if 'PYTEST_XDIST_WORKER' in os.environ:  # they share the folder of the process before them
+        return
+    folder = tempfile.mkdtemp(prefix='centertrack_ros-')
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ['XDG_CACHE_HOME'] = folder
+    for threads in (0, 1, 2):
+        remember(SHIPPED_MODEL, Choice('onnxruntime', 'fp32', 'cpu', {}), threads=threads)
 
 
 @pytest.fixture(scope='session')
@@ -35,7 +55,7 @@ def shared_folder() -> Path:
 @pytest.fixture(scope='session')
 def model_path() -> Path:
     """The shipped default model."""
-    return ROOT / 'models' / 'centertrack_mobilenetv3.onnx'
+    return SHIPPED_MODEL
 
 
 @pytest.fixture
@@ -73,4 +93,18 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section('against recordings of the original programs')
         terminalreporter.write_line(table_header())
         for line in sorted(lines.values()):
+            terminalreporter.write_line(line)
+    engines = [
+        str(value)
+        for report in reports
+        for name, value in report.user_properties
+        if name == 'engines' and report.when == 'call'
+    ]
+    if engines:
+        terminalreporter.section('engines against PyTorch, on real frames')
+        terminalreporter.write_line(
+            'largest and mean difference of scores, boxes, offsets (pixels of the input); boxes '
+            'off by more than 1 px; moved peaks; rows; images with the same ids'
+        )
+        for line in sorted(engines):
             terminalreporter.write_line(line)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from centertrack_ros.association import intersection_over_union
 from centertrack_ros.datatypes import Candidates, Detections, FrameTransform
 from centertrack_ros.decoding import decode
 
@@ -41,6 +42,10 @@ def test_class_filter():
         _candidates(), TRANSFORM, stride=4, threshold=0.0, class_indices=np.array([0])
     )
     np.testing.assert_allclose(detections.scores, [0.5])
+    both = decode(
+        _candidates(), TRANSFORM, stride=4, threshold=0.0, class_indices=np.array([1, 7, 0])
+    )
+    assert len(both) == 3
 
 
 def test_nothing_above_the_threshold():
@@ -76,6 +81,32 @@ def test_second_rows_of_one_object_are_dropped():
     np.testing.assert_allclose(scores(0.85), [0.9, 0.7, 0.6], rtol=1e-6)
     np.testing.assert_allclose(scores(0.75), [0.9, 0.6], rtol=1e-6)
     np.testing.assert_allclose(scores(1.0), [0.9, 0.8, 0.7, 0.6], rtol=1e-6)
+
+
+def test_duplicates_are_those_that_a_loop_over_all_pairs_finds():
+    """In crowds of two classes, among them boxes without an area."""
+    random = np.random.default_rng(4)
+    for count in (1, 30, 100):
+        corners = random.uniform(0, 60, (count, 2))
+        sizes = random.uniform(4, 20, (count, 2)) * (random.random((count, 1)) < 0.9)
+        boxes = np.concatenate((corners, corners + sizes), axis=1).astype(np.float32)
+        classes = random.integers(0, 2, count)
+        candidates = Candidates(
+            scores=np.linspace(0.9, 0.2, count, dtype=np.float32)[None],
+            classes=classes[None],
+            cells=np.zeros((1, count, 2), np.float32),
+            boxes=boxes[None],
+            tracking=np.zeros((1, count, 2), np.float32),
+        )
+        expected: list[int] = []
+        for row, box in enumerate(boxes):
+            better = [other for other in expected if classes[other] == classes[row]]
+            overlaps = intersection_over_union(boxes[better], box)
+            if not (overlaps > 0.3).any():
+                expected.append(row)
+        kept = decode(candidates, TRANSFORM, stride=4, threshold=0.0, duplicate_overlap=0.3)
+        np.testing.assert_array_equal(kept.scores, candidates.scores[0, expected])
+        assert count == 1 or len(expected) < count
 
 
 def _space_candidates() -> Candidates:

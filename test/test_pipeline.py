@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from row_by_row import RowByRow
 
 from centertrack_ros.decoding import decode
 from centertrack_ros.factory import assemble_pipeline, build_pipeline, find_model, update_pipeline
-from centertrack_ros.pipeline import STAGES
+from centertrack_ros.pipeline import STAGES, batches, step_batch
 from centertrack_ros.settings import Settings
 
 CLIP = Path(__file__).resolve().parent.parent / 'samples' / 'pets09_s2l1.mp4'
@@ -196,3 +197,111 @@ def test_unknown_model_lists_the_shipped_ones():
         find_model('nothing')
     with pytest.raises(FileNotFoundError, match=r'gone\.onnx'):
         find_model('/gone.onnx')
+
+
+SIZES = ((768, 576), (640, 480), (1280, 720), (768, 576))
+
+
+@pytest.fixture(scope='module')
+def cameras(shared_pipeline):
+    """Four cameras around one engine that takes batches, and the same four as single ones."""
+    settings = Settings.from_mapping({'class_filter': ['person']})
+    engine = RowByRow(shared_pipeline.engine)
+    return [
+        [assemble_pipeline(chosen, shared_pipeline.spec, settings) for _ in SIZES]
+        for chosen in (engine, shared_pipeline.engine)
+    ]
+
+
+def _reset(cameras):
+    together, alone = cameras
+    for camera in (*together, *alone):
+        camera.reset()
+    engine = together[0].engine
+    engine.calls.clear()
+    return together, alone, engine
+
+
+def _views(frames, index):
+    """What the cameras see: parts of the clip, each at its own size."""
+    return [
+        cv2.resize(frames[(index + shift) % len(frames)], size) for shift, size in enumerate(SIZES)
+    ]
+
+
+def _same(first, second):
+    for part in ('tracks', 'detections', 'candidates'):
+        for name, array in vars(getattr(first, part)).items():
+            np.testing.assert_array_equal(array, getattr(getattr(second, part), name))
+
+
+def test_cameras_in_one_batch_give_what_each_gives_alone(cameras, frames):
+    together, alone, engine = _reset(cameras)
+    for index in range(4):
+        images, stamps = _views(frames, index), [index * 0.1, 5.0, 7.0 + index, index * 0.2]
+        results = step_batch(together, images, stamps)
+        for camera, image, stamp, result in zip(alone, images, stamps, results, strict=True):
+            _same(result, camera.step(image, stamp))
+            assert len(result.candidates.scores) == 1
+    # 640x480 has the input of 768x576, 1280x720 has another.
+    assert batches(together, images) == [[0, 1, 3], [2]]
+    assert engine.sizes == [3, 1] * 4
+
+
+def test_the_array_of_the_batch_is_its_previous_image(cameras, frames):
+    together, _, engine = _reset(cameras)
+    for index in range(3):
+        step_batch(together, _views(frames, index), [index * 0.1] * 4)
+    first, second, third = engine.calls[::2]
+    assert first[1] is first[0]
+    assert second[1] is first[0]
+    assert third[1] is second[0]
+    assert not np.shares_memory(third[0], second[0])
+    # Other cameras together: each has its own previous image all the same.
+    engine.calls.clear()
+    images = _views(frames, 3)
+    step_batch([together[3], together[1]], [images[3], images[1]], [0.3, 0.3])
+    np.testing.assert_array_equal(engine.calls[0][1], third[0][[2, 1]])
+    # One of them was reset: it stands for its own previous image.
+    together[1].reset()
+    step_batch([together[3], together[1]], [images[3], images[1]], [0.4, 0.4])
+    np.testing.assert_array_equal(engine.calls[1][1][0], engine.calls[0][0][0])
+    np.testing.assert_array_equal(engine.calls[1][1][1], engine.calls[1][0][1])
+
+
+def test_a_batch_is_as_large_as_the_engine_takes(cameras, frames, monkeypatch):
+    together, _, engine = _reset(cameras)
+    images = _views(frames, 0)
+    for most, expected in ((2, [[0, 1], [3], [2]]), (1, [[0], [1], [3], [2]])):
+        monkeypatch.setattr(engine, 'max_batch', most)
+        assert batches(together, images) == expected
+    results = step_batch(together, images, [0.0] * 4)
+    assert engine.sizes == [1, 1, 1, 1]
+    assert [result.transform.image_width for result in results] == [768, 640, 1280, 768]
+    assert batches([], []) == step_batch([], [], []) == []
+
+
+def test_a_bad_image_of_one_camera_changes_none(cameras, frames):
+    together, _, engine = _reset(cameras)
+    images = _views(frames, 0)
+    step_batch(together, images, [0.0] * 4)
+    before = [camera.previous for camera in together]
+    with pytest.raises(ValueError, match='expected shape'):
+        step_batch(together, [*images[:3], images[3][..., 0]], [0.1] * 4)
+    assert [camera.previous for camera in together] == before
+    assert len(engine.calls) == 2
+
+
+def test_several_cameras_on_the_shipped_model_as_it_is(shared_pipeline, frames):
+    settings = Settings.from_mapping({'class_filter': ['person']})
+    pair = [
+        assemble_pipeline(shared_pipeline.engine, shared_pipeline.spec, settings) for _ in range(2)
+    ]
+    for index in range(3):
+        results = step_batch(pair, [frames[index], frames[index + 2]], [index * 0.1] * 2)
+    single = assemble_pipeline(shared_pipeline.engine, shared_pipeline.spec, settings)
+    for index in range(3):
+        expected = single.step(frames[index + 2], index * 0.1)
+    assert _ids(results[1]) == _ids(expected)
+    np.testing.assert_allclose(results[1].tracks.boxes, expected.tracks.boxes, atol=0.05)
+    assert len(_ids(results[0])) >= 3

@@ -46,6 +46,19 @@ def test_letterbox_crops_nothing(size, spec):
     assert min(fills) < 1e-3
 
 
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('resize', ['letterbox', 'stretch', 'centertrack'])
+def test_an_image_is_written_into_a_row_of_a_batch(size, resize, spec):
+    transform = fit_transform(size, replace(spec, resize=resize))
+    image = np.random.default_rng(3).integers(0, 255, (*size, 3), np.uint8)
+    # What was there before is gone, the bars too.
+    batch = np.full((3, transform.input_height, transform.input_width, 3), 77, np.uint8)
+    row = to_input(image, transform, batch[1])
+    assert np.shares_memory(row, batch)
+    np.testing.assert_array_equal(batch[1], to_input(image, transform))
+    assert (batch[[0, 2]] == 77).all()
+
+
 BUDGET = {'input_height': 416, 'input_width': 544, 'resize': 'adaptive'}
 
 

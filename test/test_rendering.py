@@ -36,6 +36,29 @@ def test_exact_radius_keeps_the_overlap():
     assert min(inner, outer, shifted) == pytest.approx(0.7)
 
 
+@pytest.mark.parametrize('rule', ['centertrack', 'exact'])
+def test_radii_equal_those_of_each_equation_alone(rule):
+    """To the last bit: they are cut to whole cells."""
+    random = np.random.default_rng(0)
+    heights, widths = np.ceil(random.uniform(0, 300, (2, 500)).astype(np.float32)).astype(float)
+    expected = []
+    for height, width in zip(heights, widths, strict=True):
+        total, area = height + width, height * width
+        together, inwards, outwards = (
+            (1.0, total, area * (1 - 0.7) / (1 + 0.7), -1),
+            (4.0, 2 * total, (1 - 0.7) * area, -1),
+            (4 * 0.7, -2 * 0.7 * total, (0.7 - 1) * area, 1),
+        )
+        radii = []
+        for a, b, c, sign in (together, inwards, outwards):
+            root = np.sqrt(max(b**2 - 4 * a * c, 0))
+            radii.append((b + root) / 2 if rule == 'centertrack' else (b + sign * root) / (2 * a))
+        expected.append(min(radii))
+    np.testing.assert_array_equal(gaussian_radius(heights, widths, rule), expected)
+    none = np.zeros(0)
+    assert gaussian_radius(none, none, rule).shape == (0,)
+
+
 @pytest.mark.parametrize('radius', [0, 1, 5])
 def test_kernel_is_a_gaussian_of_three_sigma(radius):
     kernel = gaussian_kernel(radius)
@@ -113,6 +136,30 @@ def test_prior_heatmap_has_a_peak_at_the_middle_of_each_clipped_box(spec):
     radius = int(peak_radii(np.array([40.0]), np.array([30.0]), 'centertrack')[0])
     assert heatmap[38, 25 - radius] > 0
     assert heatmap[38, 25 - radius - 1] == 0
+
+
+def test_prior_heatmap_equals_peaks_drawn_cell_by_cell(spec):
+    random = np.random.default_rng(3)
+    transform = FrameTransform(0.25, 0.25, 0.0, 8.0, 640, 320, 160, 96)
+    corners = random.uniform(-60, 640, (60, 2))
+    boxes = np.concatenate((corners, corners + random.uniform(2, 400, (60, 2))), axis=1)
+    tracks = _tracks(boxes, random.choice([0.0, 0.4, 1.0], 60))
+    expected = np.zeros((24, 40))
+    rows, columns = np.mgrid[:24, :40]
+    for box, weight in zip(tracks.boxes, tracks.prior_weights, strict=True):
+        x1, y1, x2, y2 = (transform.boxes_to_input(box[None])[0]).tolist()
+        x1, x2 = (min(max(x, 0), 159) / 4 for x in (x1, x2))
+        y1, y2 = (min(max(y, 0), 95) / 4 for y in (y1, y2))
+        if x2 <= x1 or y2 <= y1:
+            continue
+        radius = int(peak_radii(np.array([y2 - y1]), np.array([x2 - x1]), spec.radius_rule)[0])
+        away = columns - int((x1 + x2) / 2), rows - int((y1 + y2) / 2)
+        sigma = (2 * radius + 1) / 6
+        peak = weight * np.exp(-(away[0] ** 2 + away[1] ** 2) / (2 * sigma**2))
+        peak[(np.abs(away[0]) > radius) | (np.abs(away[1]) > radius)] = 0
+        expected = np.maximum(expected, peak)
+    assert np.count_nonzero(expected) > 200
+    np.testing.assert_allclose(render_prior_heatmap(tracks, transform, spec), expected, atol=1e-6)
 
 
 def test_prior_cells_are_those_of_the_drawn_tracks(spec):

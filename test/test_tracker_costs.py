@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tracker_scenes import make_detections, people
 
 from centertrack_ros.datatypes import Detections
 from centertrack_ros.tracker.costs import pair_costs
-from centertrack_ros.tracker.motion import Motion, predict, values_from_boxes
+from centertrack_ros.tracker.motion import boxes_from_values, predict, values_from_boxes
 from centertrack_ros.tracker.rows import Rows, born_rows
 from centertrack_ros.tracker.tuning import Tuning
 
@@ -23,22 +25,27 @@ def tracks(seen: Detections, velocity: tuple[float, float] = (0.0, 0.0)) -> Rows
     return rows
 
 
-def costs(rows: Rows, detections: Detections, predicted: Motion | None = None, **tuning):
-    count = len(rows.ids)
-    return pair_costs(
-        rows,
-        predicted or predict(rows.motion, DT, np.zeros(count, np.bool_)),
+def costs(rows: Rows, detections: Detections, **tuning):
+    """Costs (M, N); infinite for pairs that were left out as well."""
+    predicted = predict(rows.motion, DT, np.zeros(len(rows.ids), np.bool_))
+    expected = replace(rows, motion=predicted, boxes=boxes_from_values(predicted.values))
+    pairs, values = pair_costs(
+        expected,
+        rows.motion,
         detections,
         values_from_boxes(detections.boxes),
         dt=DT,
         tuning=Tuning(**tuning),
     )
+    assert values.dtype == np.float32
+    table = np.full((len(rows.ids), len(detections)), np.inf, np.float32)
+    table[pairs.tracks, pairs.detections] = values
+    return table
 
 
 def test_the_same_box_costs_nothing_and_distance_costs() -> None:
     table = costs(tracks(people([[100, 300]])), people([[100, 300], [110, 300], [150, 300]]))
     assert table.shape == (1, 3)
-    assert table.dtype == np.float32
     assert table[0, 0] == 0
     assert 0 < table[0, 1] < table[0, 2]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tracker_scenes import Scene, crowd, make_detections, parameters, people, switches
 
+from centertrack_ros.association import intersection_over_union
 from centertrack_ros.datatypes import Detections, Tracks
 from centertrack_ros.tracker import CenterTrackTracker, RobustTracker, create_tracker
 from centertrack_ros.tracker.tuning import Tuning
@@ -25,7 +26,9 @@ def check_invariants(tracks: Tracks, detections: Detections) -> None:
     assert len(set(taken.tolist())) == len(taken)
     assert (taken < len(detections)).all()
     np.testing.assert_array_equal(tracks.misses == 0, tracks.detection_indices >= 0)
-    assert not (tracks.reported & (tracks.misses > 0)).any()
+    seen = tracks[tracks.reported & (tracks.misses == 0)]
+    for box in tracks.boxes[tracks.reported & (tracks.misses > 0)]:
+        assert intersection_over_union(box, seen.boxes).max() > Tuning().hidden_overlap
     assert ((tracks.prior_weights >= 0) & (tracks.prior_weights <= 1)).all()
     expected = vars(Tracks.empty())
     for name, array in vars(tracks).items():
@@ -273,12 +276,31 @@ def test_the_class_is_a_majority_vote() -> None:
     assert tracks.ids.tolist() == [1]
 
 
+@pytest.mark.parametrize('fps', [10.0, 30.0])
+def test_who_is_hidden_is_reported_for_a_moment(fps: float) -> None:
+    """Somebody steps behind a person who stands, and stays there."""
+    tracker = new_tracker()
+    reported = []
+    for step in range(int(3 * fps)):
+        x = 100 + 60 * step / fps
+        centers = [[200, 300]] if x > 185 else [[x, 300], [200, 300]]
+        tracks = tracker.update(people(centers, score=0.8), 1 / fps if step else 0.0)
+        walker = tracks[tracks.ids == 1]
+        if len(walker) and walker.misses[0]:
+            reported.append(bool(walker.reported[0]))
+    assert reported == sorted(reported, reverse=True)
+    assert sum(reported) / fps == pytest.approx(Tuning().hidden_time, abs=1.01 / fps)
+    # The other one was seen all the time, and nobody hides who leaves alone.
+    assert tracks.reported[tracks.ids == 2].tolist() == [True]
+    assert not tracker.update(Detections.empty(), 1 / fps).reported.any()
+
+
 def test_objects_of_other_size_are_not_taken() -> None:
     tracker = new_tracker()
     tracker.update(people([[100, 300]]), 0.0)
     tracks = tracker.update(people([[100, 300]], height=40), 0.1)
     assert tracks.ids.tolist() == [1, 2]
-    assert tracks.reported.tolist() == [False, True]
+    assert tracks.misses.tolist() == [1, 0]
 
 
 def test_learned_offsets_hold_fast_objects_at_few_images_per_second() -> None:

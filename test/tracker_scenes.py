@@ -150,7 +150,7 @@ def switches(tracker: Tracker, scene: Scene) -> int:
     changed = 0
     for number, (detections, truth) in enumerate(zip(scene.images, scene.truth, strict=True)):
         tracks = tracker.update(detections, scene.dt if number else 0.0)
-        reported = tracks[tracks.reported]
+        reported = tracks[tracks.reported & (tracks.misses == 0)]
         for track, detection in zip(reported.ids, reported.detection_indices, strict=True):
             person = int(truth[detection])
             if person >= 0:

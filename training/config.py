@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from centertrack_ros.model_spec import BoxKind, RadiusRule
+from centertrack_ros.model_spec import BoxKind, JointRule, RadiusRule
 from training.augment import AugmentSettings
 from training.models.original_checkpoint import NewPart
 from training.targets import PriorNoise
@@ -40,9 +40,12 @@ class ModelConfig:
         input_height, input_width: pixels of the exported model.
         adaptive: whether its input takes the proportions of each image and has about as many
             pixels, see `preprocessing.input_size`. It is trained at the size above either way.
+        box_votes: see `DecodeRules.box_votes`.
         thresholds: defaults at run time.
         licence: of the trained weights.
         joints: names of the joints, or `coco`; for models with key points.
+        joint_rule: see `DecodeRules.joints`; of `compat` they are those of CenterTrack.
+        offset_per_joint: whether `hp_offset` has a pair of channels for each joint, as in MoveNet.
         network: options of the architecture.
         previous_image, prior_heatmap: which inputs there are beside the image.
         max_candidates: K, rows of the exported graph.
@@ -63,11 +66,14 @@ class ModelConfig:
     thresholds: dict[str, float]
     licence: str
     joints: Names = ()
+    joint_rule: JointRule = 'centernet'
+    offset_per_joint: bool = False
     network: dict[str, int | bool | str] = field(default_factory=dict)
     previous_image: bool = True
     prior_heatmap: bool = True
     max_candidates: int = 100
     adaptive: bool = False
+    box_votes: bool = False
     radius_rule: RadiusRule = 'exact'
     channel_mean: ChannelValues = (0.0, 0.0, 0.0)
     channel_std: ChannelValues = (1.0, 1.0, 1.0)
@@ -82,8 +88,9 @@ class StartConfig:
         kind: `random`; `checkpoint`: a checkpoint of this project (`*.pt`); `exported`: a model
             that `training.export` wrote, such as a shipped one (`*.onnx`, with its JSON);
             `original`: a file of the original programs or an ImageNet-trained backbone, by the
-            rename table of the architecture; `mb3_centernet`: the published detector in the
-            folder `path`. Classes of the first two are found by their names.
+            rename table of the architecture; `mb3_centernet`, `movenet_multipose`: the published
+            detector or pose network in the folder `path`. Classes of checkpoints and exported
+            models are found by their names.
         path: file or folder.
         initialise: parts that may be absent from the file, see
             `training.models.original_checkpoint`; all else is strict.
@@ -91,7 +98,9 @@ class StartConfig:
 
     __pydantic_config__ = _STRICT
 
-    kind: Literal['random', 'checkpoint', 'exported', 'original', 'mb3_centernet'] = 'random'
+    kind: Literal[
+        'random', 'checkpoint', 'exported', 'original', 'mb3_centernet', 'movenet_multipose'
+    ] = 'random'
     path: str = ''
     initialise: tuple[NewPart, ...] = ()
 

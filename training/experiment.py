@@ -16,7 +16,9 @@ def config_rules(config: TrainConfig) -> Rules:
     """The rules that `config` asks for."""
     if config.compat:
         return original_rules()
-    return replace(CORRECTED, radius_rule=config.model.radius_rule)
+    model = config.model
+    decode = replace(CORRECTED.decode, joints=model.joint_rule, box_votes=model.box_votes)
+    return replace(CORRECTED, radius_rule=model.radius_rule, decode=decode)
 
 
 def model_spec(config: TrainConfig) -> ModelSpec:
@@ -47,7 +49,9 @@ def model_spec(config: TrainConfig) -> ModelSpec:
         stride=network_class.stride,
         max_candidates=model.max_candidates,
         classes=classes,
-        heads=head_channels(model.heads, len(classes), len(joints)),
+        heads=head_channels(
+            model.heads, len(classes), len(joints), offset_per_joint=model.offset_per_joint
+        ),
         box=model.box,
         radius_rule=rules.radius_rule,
         prior_heatmap_stride=network_class.prior_heatmap_stride,

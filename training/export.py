@@ -1,150 +1,44 @@
-"""Checkpoint to ONNX with decoding inside, and the ModelSpec beside it; checked on real frames.
+"""A model as a file that engines run, decoding inside; checked on real frames.
 
-`python -m training.export CHECKPOINT --output models [--video CLIP]`
+`python -m training.export CHECKPOINT --output models [--video CLIP]` writes `<name>.onnx` and the
+ModelSpec `<name>.json`; with `--half` `<name>.fp16.onnx`, with `--format pt2` `<name>.pt2`. In
+place of the checkpoint an exported `.onnx` or the name of a shipped model will do.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import tempfile
-import warnings
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-import cv2
-import numpy as np
-import torch
-from torch import Tensor
-
-from centertrack_ros.datatypes import Image, Tracks
-from centertrack_ros.engines.base import (
-    Engine,
-    expected_inputs,
-    expected_outputs,
-)
 from centertrack_ros.engines.onnxruntime import OnnxRuntimeEngine
+from centertrack_ros.engines.pytorch import PyTorchEngine
 from centertrack_ros.model_spec import ModelSpec, Thresholds
-from centertrack_ros.pipeline import TrackingPipeline
-from centertrack_ros.preprocessing import SIZE_MULTIPLE, fit_transform, to_input
-from centertrack_ros.rendering import render_prior_heatmap
-from centertrack_ros.tracker import create_tracker
-from training.checkpoint import Checkpoint
 from training.evaluation.engines import TorchEngine
-from training.models.alignment import aligned_copy
-from training.models.deformable import ExportForm, set_deformable_export
-from training.models.exported_weights import record_weights
+from training.exporting.checks import (
+    HALF_LOST_ROWS,
+    HALF_MEAN_TOLERANCE,
+    HALF_TOLERANCE,
+    TOLERANCE,
+    compare,
+    compare_cells,
+    read_frames,
+)
+from training.exporting.onnx_file import export_onnx
+from training.exporting.options import TARGETS, OnnxOptions, prepare_for_target
+from training.exporting.program import export_program
+from training.exporting.sources import load_source
+from training.models.deformable import ExportForm
 from training.models.graph import TrackerGraph
 
-OPSET = 20
+__all__ = ['TOLERANCE', 'compare', 'export_onnx', 'main', 'read_frames']
+
 SAMPLE_CLIP = Path(__file__).parent.parent / 'samples' / 'pets09_s2l1.mp4'
-# Largest difference allowed between ONNX Runtime and PyTorch, as a share of values above 1.
-TOLERANCE = 1e-3
-
-
-def export_onnx(graph: TrackerGraph, spec: ModelSpec, path: Path) -> None:
-    """Write `graph` for a batch of one, at the size of `spec` or, if `adaptive`, at any size.
-
-    Channels are padded for speed (`models.alignment`); what `read_exported_weights` needs to undo
-    that stands in the metadata of the file.
-    """
-    aligned = aligned_copy(graph.eval())
-    with warnings.catch_warnings():
-        # The exporter warns of its own deprecated internals and of torchvision being absent.
-        warnings.simplefilter('ignore')
-        logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-        torch.onnx.export(
-            aligned,
-            example_inputs(spec),
-            str(path),
-            dynamo=True,
-            external_data=False,
-            opset_version=OPSET,
-            input_names=graph.inputs,
-            output_names=graph.outputs,
-            dynamic_shapes=_dynamic_shapes(spec),
-            verbose=False,
-        )
-    record_weights(path, graph.state_dict())
-
-
-def example_inputs(spec: ModelSpec) -> tuple[Tensor, ...]:
-    """Black images and an empty prior heatmap, as the model takes them."""
-    return tuple(
-        torch.from_numpy(np.zeros(shape, dtype)) for dtype, shape in expected_inputs(spec).values()
-    )
-
-
-def _dynamic_shapes(spec: ModelSpec) -> tuple[tuple[dict[int, Any], ...]] | None:
-    """Which sizes of the inputs vary, for the arguments `*inputs` of the graph."""
-    if spec.resize != 'adaptive':
-        return None
-    # Names of the dimensions in the file; multiples, or the graph would check and round sizes.
-    rows, columns = torch.export.Dim('rows', max=4096), torch.export.Dim('columns', max=4096)
-    image = {1: SIZE_MULTIPLE * rows, 2: SIZE_MULTIPLE * columns}
-    multiple = SIZE_MULTIPLE // spec.prior_heatmap_stride
-    prior = {2: multiple * rows, 3: multiple * columns}
-    return (tuple(prior if name == 'prior_heatmap' else image for name in expected_inputs(spec)),)
-
-
-def compare(
-    reference: Engine, engine: Engine, spec: ModelSpec, frames: list[Image]
-) -> dict[str, float]:
-    """Largest difference of each output over `frames`, tracked so that the prior is not empty.
-
-    Differences of values above 1 count as a share of the value. Of each frame the rows are
-    compared that the reference detects, or else its best one: far below the threshold lie peaks
-    of equal height, whose order is undefined.
-    """
-    tracker = create_tracker(
-        'centertrack',
-        track_threshold=spec.thresholds.track,
-        birth_threshold=spec.thresholds.birth,
-        prior_threshold=spec.thresholds.prior,
-        max_age=0.0,
-        max_age_frames=-1,
-    )
-    pipeline = TrackingPipeline(
-        reference, spec, tracker, detection_threshold=spec.thresholds.detection
-    )
-    worst = dict.fromkeys(expected_outputs(spec), 0.0)
-    tracks, previous = Tracks.empty(), None
-    for index, frame in enumerate(frames):
-        transform = fit_transform(frame.shape[:2], spec)
-        current = to_input(frame, transform)[None]
-        prior = render_prior_heatmap(tracks, transform, spec)[None, None]
-        inputs = (current, current if previous is None else previous, prior)
-        expected, received = reference.run(*inputs), engine.run(*inputs)
-        rows = expected.scores[0] >= min(spec.thresholds.detection, expected.scores[0].max())
-        for name in worst:
-            values = getattr(expected, name)[0][rows]
-            difference = np.abs(values - getattr(received, name)[0][rows])
-            shares = difference / np.maximum(1.0, np.abs(values))
-            worst[name] = max(worst[name], float(shares.max(initial=0.0)))
-        tracks, previous = pipeline.step(frame, float(index)).tracks, current
-    return worst
-
-
-def read_frames(path: Path, count: int) -> list[Image]:
-    """`count` frames spread over a video.
-
-    Raises:
-        ValueError: the video cannot be read.
-    """
-    capture = cv2.VideoCapture(str(path))
-    total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    frames = []
-    for index in range(total):
-        success, frame = capture.read()
-        if not success:
-            break
-        if index % max(1, total // count) == 0:
-            frames.append(frame)
-    if not frames:
-        raise ValueError(f'{path}: expected a readable video, received no frame')
-    return frames[:count]
+# Images in a call by which a file for any number is checked.
+_CHECKED_BATCH = 2
 
 
 def _threshold(text: str) -> tuple[str, float]:
@@ -162,9 +56,17 @@ def _pixels(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def _batch(text: str) -> int | None:
+    if text == 'dynamic':
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'expected dynamic or a number, received {text!r}')
+    return int(text)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('source', help='checkpoint, exported .onnx or name of a shipped model')
     parser.add_argument('--output', type=Path, default=Path('models'), help='folder')
     parser.add_argument('--name', help='file name without ending (default: the name in the spec)')
     parser.add_argument('--video', type=Path, default=SAMPLE_CLIP, help='frames for the check')
@@ -178,58 +80,105 @@ def _arguments() -> argparse.Namespace:
         help='another default threshold than the one trained with, such as track=0.4',
     )
     parser.add_argument(
+        '--adaptive',
+        type=_pixels,
+        metavar='WIDTHxHEIGHT',
+        help='let the input take the proportions of each image, with about as many pixels as this',
+    )
+    parser.add_argument(
+        '--batch', type=_batch, default=None, help='images per call, or dynamic (the default)'
+    )
+    parser.add_argument(
+        '--format', choices=['onnx', 'pt2'], default='onnx', help='pt2: program for PyTorch'
+    )
+    parser.add_argument(
+        '--half', action='store_true', help='of onnx: compute in float16, as <name>.fp16.onnx'
+    )
+    parser.add_argument(
+        '--target', choices=list(TARGETS), default='onnxruntime', help='runtime of the onnx'
+    )
+    parser.add_argument(
         '--deformable',
         choices=get_args(ExportForm),
         default='grid_sample',
         help='operator of deformable convolutions: GridSample runs everywhere, DeformConv faster '
         'in ONNX Runtime and TensorRT 10.1+, and not in OpenVINO or TensorRT for RTX',
     )
-    parser.add_argument(
-        '--adaptive',
-        type=_pixels,
-        metavar='WIDTHxHEIGHT',
-        help='let the input take the proportions of each image, with about as many pixels as this',
-    )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.format == 'pt2' and arguments.half:
+        parser.error('--half is for onnx: a program for PyTorch computes in what its engine says')
+    return arguments
 
 
-def main() -> int:
-    """Export a checkpoint; exit code 1 when ONNX Runtime and PyTorch disagree."""
-    arguments = _arguments()
-    checkpoint = Checkpoint.load(arguments.checkpoint)
-    name = arguments.name or checkpoint.spec.name
-    provenance = {
-        **checkpoint.spec.provenance,
-        'training_commit': checkpoint.commit,
-        'training_steps': str(checkpoint.step),
-        'seed': str(checkpoint.seed),
-    }
-    thresholds = replace(checkpoint.spec.thresholds, **dict(arguments.threshold))
-    spec = replace(checkpoint.spec, name=name, provenance=provenance, thresholds=thresholds)
+def _spec(spec: ModelSpec, arguments: argparse.Namespace) -> ModelSpec:
+    thresholds = replace(spec.thresholds, **dict(arguments.threshold))
+    spec = replace(spec, name=arguments.name or spec.name, thresholds=thresholds)
     if arguments.adaptive:
         width, height = arguments.adaptive
         spec = replace(spec, resize='adaptive', input_width=width, input_height=height)
-    network = checkpoint.network()
-    set_deformable_export(network, arguments.deformable)
-    graph = TrackerGraph(network, spec)
+    return spec
+
+
+def main() -> int:
+    """Export a model; exit code 1 when the file and PyTorch disagree."""
+    arguments = _arguments()
+    source = load_source(arguments.source)
+    spec = _spec(source.spec, arguments)
+    options = OnnxOptions(arguments.batch, arguments.half, arguments.target, arguments.deformable)
+    prepare_for_target(source.network, spec, options)
+    graph = TrackerGraph(source.network, spec)
+    suffix = '.pt2' if arguments.format == 'pt2' else '.fp16.onnx' if options.half else '.onnx'
+    target = arguments.output / f'{spec.name}{suffix}'
     arguments.output.mkdir(parents=True, exist_ok=True)
-    # Exported and checked aside: a model that fails the check never replaces a good one.
+    # Written and checked aside: a model that fails the check never replaces a good one.
     with tempfile.TemporaryDirectory(dir=arguments.output) as folder:
-        path = Path(folder) / f'{name}.onnx'
-        export_onnx(graph, spec, path)
-        engine = OnnxRuntimeEngine(path, spec, device='cpu', threads=0)
-        frames = read_frames(arguments.video, arguments.frames)
-        worst = compare(TorchEngine(graph), engine, spec, frames)
-        for output, difference in worst.items():
-            print(f'{output:13s} max difference {difference:.2e} (at most {TOLERANCE:g})')
-        if not max(worst.values()) <= TOLERANCE:
-            print(f'{name}: ONNX Runtime and PyTorch disagree; nothing written', file=sys.stderr)
+        # Engines find half precision by its name, and the plain file beside it.
+        path = Path(folder) / ('model' + ('.pt2' if suffix == '.pt2' else '.onnx'))
+        if arguments.format == 'pt2':
+            export_program(graph, spec, path, options.batch)
+        else:
+            export_onnx(graph, spec, path, options)
+        print(f'{target.name}: largest difference from PyTorch over {arguments.frames} frames')
+        if not _agrees(graph, spec, path, options, arguments):
+            print(
+                f'{target.name}: the file and PyTorch disagree; nothing written', file=sys.stderr
+            )
             return 1
-        path.replace(arguments.output / path.name)
-    spec.save(arguments.output / f'{name}.json')
-    size = (arguments.output / f'{name}.onnx').stat().st_size / 2**20
-    print(f'{arguments.output / name}.onnx ({size:.1f} MiB) and .json written')
+        path.replace(target)
+    spec.save(arguments.output / f'{spec.name}.json')
+    print(f'{target} ({target.stat().st_size / 2**20:.1f} MiB) and {spec.name}.json written')
     return 0
+
+
+def _agrees(
+    graph: TrackerGraph,
+    spec: ModelSpec,
+    path: Path,
+    options: OnnxOptions,
+    arguments: argparse.Namespace,
+) -> bool:
+    """Run the written file beside PyTorch, and print by how much they differ."""
+    kind = PyTorchEngine if path.suffix == '.pt2' else OnnxRuntimeEngine
+    engine = kind(path, spec, device='cpu', precision='fp32', threads=0)
+    reference, frames = TorchEngine(graph), read_frames(arguments.video, arguments.frames)
+    if options.half and arguments.format == 'onnx':
+        found = compare_cells(reference, engine, spec, frames)
+        for output, difference in found.maximum.items():
+            print(
+                f'{output:13s} {difference:.2e} (at most {HALF_TOLERANCE:g}), '
+                f'mean {found.mean[output]:.2e} (at most {HALF_MEAN_TOLERANCE:g})'
+            )
+        print(f'{"other cells":13s} {found.lost:.1%} of rows (at most {HALF_LOST_ROWS:.0%})')
+        return (
+            max(found.maximum.values()) <= HALF_TOLERANCE
+            and max(found.mean.values()) <= HALF_MEAN_TOLERANCE
+            and found.lost <= HALF_LOST_ROWS
+        )
+    worst = compare(reference, engine, spec, frames, options.batch or _CHECKED_BATCH)
+    for output, difference in worst.items():
+        print(f'{output:13s} {difference:.2e} (at most {TOLERANCE:g})')
+    # Written this way round so that no-numbers disagree.
+    return max(worst.values()) <= TOLERANCE
 
 
 if __name__ == '__main__':

@@ -35,7 +35,8 @@ class Head:
         flip: how the flip test merges it.
         activation: what turns the raw output into the value that is decoded.
         per: what the channels are counted in: `class`, `joint`, `joint_xy` (x and y of each),
-            `mask_feature`; `size` is one width and height, or one for each class.
+            `mask_feature`; `size` is one width and height, or one for each class, `place` one
+            pair x, y, or one for each joint.
         meaning: unit and reference, for people.
     """
 
@@ -46,7 +47,7 @@ class Head:
     place: Place = 'object'
     flip: FlipRule = 'first'
     activation: Activation = 'none'
-    per: Literal['one', 'size', 'class', 'joint', 'joint_xy', 'mask_feature'] = 'one'
+    per: Literal['one', 'size', 'class', 'joint', 'joint_xy', 'place', 'mask_feature'] = 'one'
 
     @property
     def initial_bias(self) -> float:
@@ -72,7 +73,7 @@ HEADS: dict[str, Head] = {
         'focal', 'place of each joint', per='joint', place='map', flip='swap_joints',
         activation='sigmoid',
     ),
-    'hp_offset': Head('l1', 'joint - its integer cell, cells', 2, place='joint'),
+    'hp_offset': Head('l1', 'joint - its integer cell, cells', per='place', place='joint'),
     'dep': Head('l1', 'depth, metres', 1, flip='average', activation='depth'),
     'rot': Head('bins', 'observation angle in two bins', 8),
     'dim': Head('l1', 'height, width, length, metres', 3, flip='average'),
@@ -93,7 +94,12 @@ def mask_weight_count(features: int) -> int:
 
 
 def head_channels(
-    names: Iterable[str], class_count: int, joint_count: int = 0, mask_features: int = 8
+    names: Iterable[str],
+    class_count: int,
+    joint_count: int = 0,
+    mask_features: int = 8,
+    *,
+    offset_per_joint: bool = False,
 ) -> dict[str, int]:
     """Channels of each head of a model; sizes are one pair for all classes.
 
@@ -102,6 +108,8 @@ def head_channels(
         class_count: C.
         joint_count: J, for heads of joints.
         mask_features: channels of `seg_feat`.
+        offset_per_joint: whether `hp_offset` has a pair for each joint, as in MoveNet, instead of
+            one for all.
 
     Raises:
         ValueError: an unknown head, or one of joints without joints.
@@ -111,6 +119,7 @@ def head_channels(
         'class': class_count,
         'joint': joint_count,
         'joint_xy': 2 * joint_count,
+        'place': 2 * joint_count if offset_per_joint else 2,
     }
     heads = {}
     for name in names:
@@ -148,6 +157,8 @@ def _allowed_channels(head: Head, heads: Mapping[str, int]) -> tuple[int, ...]:
         return (head.channels,)
     if head.per == 'size':
         return tuple(sorted({2, 2 * heads.get('hm', 1)}))
+    if head.per == 'place':
+        return tuple(sorted({2, 2 * heads.get('hm_hp', 1)}))
     if head.per == 'joint_xy' and 'hm_hp' in heads:
         return (2 * heads['hm_hp'],)
     if head.per == 'mask_feature' and 'seg_feat' in heads:

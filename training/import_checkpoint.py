@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 import yaml
@@ -210,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--input-size', type=_size, metavar='HxW', help="instead of the preset's")
     parser.add_argument(
         '--joint-rule',
-        choices=get_args(JointRule),
+        choices=('centertrack', 'centernet'),
         default='centertrack',
         help='program whose rules for joints and for negative sizes count (default: %(default)s)',
     )

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from centertrack_ros.model_spec import ModelSpec
 from training.checkpoint import Checkpoint
+from training.classes import COCO_JOINTS
 from training.config import StartConfig
-from training.models import build_network
+from training.models import build_network, movenet_multipose
 from training.models.exported_weights import read_exported_weights
 from training.models.mb3_centernet import load_mb3_centernet
 from training.models.mobilenetv3 import grow_tracker
+from training.models.movenet import grow_pose_tracker
 from training.models.network import CenterTrackNetwork
 from training.models.original_checkpoint import is_class_layer, load_checkpoint
 
@@ -42,6 +44,8 @@ def start_network(start: StartConfig, spec: ModelSpec) -> Start:
     """
     if start.kind == 'mb3_centernet':
         return _grown_detector(Path(start.path), spec)
+    if start.kind == 'movenet_multipose':
+        return _grown_pose_network(Path(start.path), spec)
     network = build_network(spec)
     names = {name for name, _ in network.named_parameters()}
     if start.kind == 'random':
@@ -138,6 +142,7 @@ def _grown_detector(folder: Path, spec: ModelSpec) -> Start:
         previous_image=spec.previous_image,
         prior_heatmap=spec.prior_heatmap,
     )
+    _centre_boxes(network)
     if spec.decode.edges == 'offsets':
         # Its edges are distances; as offsets those to the left and to the top are negative.
         with torch.no_grad():
@@ -145,3 +150,39 @@ def _grown_detector(folder: Path, spec: ModelSpec) -> Start:
                 parameter[:2].neg_()
     names = {name for name, _ in network.named_parameters()}
     return Start(network, frozenset(names - detector.state_dict().keys()))
+
+
+def _grown_pose_network(folder: Path, spec: ModelSpec) -> Start:
+    """The published pose network, grown into the tracker that `spec` describes."""
+    for name, expected in (
+        ('architecture', 'movenet'),
+        ('classes', ('person',)),
+        ('joints', COCO_JOINTS),
+        ('channel_mean', movenet_multipose.CHANNEL_MEAN),
+        ('channel_std', movenet_multipose.CHANNEL_STD),
+        ('heads', {**spec.heads, **movenet_multipose.HEADS}),
+    ):
+        if (received := getattr(spec, name)) != expected:
+            raise ValueError(
+                f'start: movenet_multipose has model.{name} {expected!r}, received {received!r}'
+            )
+    pose = movenet_multipose.load_movenet_multipose(folder)
+    network = grow_pose_tracker(
+        pose,
+        spec.heads,
+        previous_image=spec.previous_image,
+        prior_heatmap=spec.prior_heatmap,
+    )
+    names = {name for name, _ in network.named_parameters()}
+    return Start(network, frozenset(names - pose.state_dict().keys()))
+
+
+def _centre_boxes(network: CenterTrackNetwork) -> None:
+    """Move all boxes of the published detector by half an input pixel to the right and down.
+
+    On 128 images of COCO train2017 the medians of its four edges lie 0.3, 0.6, 0.7 and 0.1 input
+    pixels too far to the left and to the top.
+    """
+    shift = 0.5 / network.stride
+    with torch.no_grad():
+        network.heads['ltrb'].pointwise.bias += torch.tensor([-shift, -shift, shift, shift])

@@ -65,6 +65,7 @@ _TITLES = {
     'score_cost': 'ours without cost of other scores',
     'weak_noise': 'ours without noise by score',
     'weak_smoothing': 'ours without smoothing of weak boxes',
+    'hidden_time': 'ours without reports of the hidden',
 }
 # Parts without a switch of their own, and the value that takes them away.
 _OFF_VALUES = {
@@ -74,6 +75,7 @@ _OFF_VALUES = {
     'score_cost': 0.0,
     'weak_noise': 0.0,
     'weak_smoothing': 0.0,
+    'hidden_time': 0.0,
 }
 # The same as the row with zeroed offsets.
 _OTHERWISE_SHOWN = ('use_offsets',)

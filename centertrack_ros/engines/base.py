@@ -33,10 +33,15 @@ class Engine(Protocol):
     Attributes:
         name: library, version and provider, for people.
         device: `cpu` or `cuda:N`.
+        precision: what it computes in: `fp32`, `fp16`, `bf16` or `int8`.
+        max_batch: the largest batch that `run` takes, None = any; 1 where the file has a fixed
+            batch of one.
     """
 
     name: str
     device: str
+    precision: str
+    max_batch: int | None
 
     def run(self, image: Image, previous_image: Image, prior_heatmap: FloatArray) -> Candidates:
         """Run the network and the decoding that is part of its graph.
@@ -46,8 +51,13 @@ class Engine(Protocol):
         Args:
             image: (B, H, W, 3) uint8 BGR, C-contiguous, the size that
                 `preprocessing.input_size` says; it may change between calls.
-            previous_image: same shape and type; on the first frame the image itself.
+            previous_image: same shape and type; on the first frame the image itself. Engines on
+                a GPU do not upload it again if it is the very array that was the last call's
+                `image`: it must not be written to in between.
             prior_heatmap: (B, 1, H/p, W/p) float32 in [0, 1], p = `prior_heatmap_stride`.
+
+        Raises:
+            ValueError: the file takes another batch size.
         """
 
     def close(self) -> None:
@@ -125,6 +135,42 @@ def check_outputs(
         raise ValueError(
             f'{model_path}: the spec says {spec.max_candidates} candidates, the model gives {rows}'
         )
+
+
+def check_batch(received: int, fixed: int | None, model_path: Path) -> None:
+    """Make sure that a model takes batches of this size.
+
+    Args:
+        received: images of one call.
+        fixed: batch size that stands in the file, None if it takes any.
+        model_path: for the message.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if fixed is not None and received != fixed:
+        raise ValueError(
+            f'{model_path} takes batches of {fixed}, received one of {received}: '
+            'export it with a dynamic batch'
+        )
+
+
+def parse_device(device: str, kinds: tuple[str, ...]) -> tuple[str, int]:
+    """Kind and number of a device: `cuda:1` gives (`cuda`, 1), `cpu` (`cpu`, 0).
+
+    Args:
+        device: name of a device.
+        kinds: kinds allowed; all but `auto` and `cpu` may have a number.
+
+    Raises:
+        ValueError: another kind, or no number behind the colon.
+    """
+    kind, colon, index = device.partition(':')
+    numbered = kind not in ('auto', 'cpu')
+    if kind not in kinds or (colon and not (numbered and index.isdecimal())):
+        names = [name if name in ('auto', 'cpu') else f'{name}[:N]' for name in kinds]
+        raise ValueError(f'device: expected one of {names}, received {device!r}')
+    return kind, int(index or 0)
 
 
 def candidates_from_outputs(outputs: Mapping[str, NDArray[Any]]) -> Candidates:

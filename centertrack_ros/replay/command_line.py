@@ -185,6 +185,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         changes['model'] = options.model
     if options.engine is not None:
         changes['engine'] = options.engine
+    if options.precision is not None:
+        changes['precision'] = options.precision
     if options.classes is not None:
         changes['class_filter'] = tuple(options.classes)
     return replace(settings, **changes)
@@ -217,7 +219,7 @@ def _print_summary(summary: Mapping[str, Any], output: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    engines = next(row.choices for row in parameters() if row.name == 'engine')
+    choices = {row.name: row.choices for row in parameters()}
     parser = argparse.ArgumentParser(
         prog='python -m centertrack_ros.replay',
         description='Track a recording and report how well and how fast.',
@@ -250,7 +252,8 @@ def _parser() -> argparse.ArgumentParser:
         '--gt-class', metavar='NAME', help='class of the ground truth, default person'
     )
     parser.add_argument('--model', metavar='M', help='name of a shipped model, or an .onnx file')
-    parser.add_argument('--engine', choices=engines)
+    parser.add_argument('--engine', choices=choices['engine'])
+    parser.add_argument('--precision', choices=choices['precision'])
     parser.add_argument(
         '--classes', nargs='+', metavar='NAME', help='classes to track, default all of the model'
     )

@@ -73,6 +73,8 @@ def run_live(
             'the environment of `make demo`; --mode offline works without'
         ) from error
     namespace = f'/replay_{os.getpid()}'
+    # A recording is played to one camera.
+    settings = replace(settings, cameras=())
     compressed = settings.image_transport == 'compressed'
     with (
         replay_environment(),

@@ -6,7 +6,7 @@ installed, and its timer follows simulated time, so that a paused simulation wou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from builtin_interfaces.msg import Time
@@ -25,6 +25,7 @@ class NodeState:
 
     Attributes:
         name: full name of the node.
+        camera: name of the camera, '' where there is only one.
         life_cycle: `unconfigured`, `inactive`, `disabled` or `active`.
         image_topic: full name of the topic that is subscribed.
         publishers: how many nodes publish it.
@@ -32,6 +33,7 @@ class NodeState:
     """
 
     name: str
+    camera: str
     life_cycle: str
     image_topic: str
     publishers: int
@@ -40,17 +42,23 @@ class NodeState:
     device: str = ''
 
 
-def diagnostics_to_msg(report: Report, state: NodeState, stamp: Time) -> DiagnosticArray:
-    """Message with one status, which holds all numbers."""
+def diagnostics_to_msg(
+    cameras: Sequence[tuple[Report, NodeState]], stamp: Time
+) -> DiagnosticArray:
+    """Message with one status per camera, which holds all its numbers."""
+    status = [_status(report, state) for report, state in cameras]
+    return DiagnosticArray(header=Header(stamp=stamp), status=status)
+
+
+def _status(report: Report, state: NodeState) -> DiagnosticStatus:
     level, text = _summary(report, state)
-    status = DiagnosticStatus(
+    return DiagnosticStatus(
         level=level,
-        name=f'{state.name.lstrip("/")}: tracking',
+        name=f'{state.name.lstrip("/")}: {state.camera or "tracking"}',
         message=text,
         hardware_id=state.device,
         values=[KeyValue(key=key, value=value) for key, value in _values(report, state).items()],
     )
-    return DiagnosticArray(header=Header(stamp=stamp), status=[status])
 
 
 def _summary(report: Report, state: NodeState) -> tuple[bytes, str]:

@@ -1,26 +1,28 @@
-"""A mailbox with one slot between the subscription and the worker: the newest item wins."""
+"""Between the subscriptions and the worker: one slot per sender, the newest item wins."""
 
 from __future__ import annotations
 
 import threading
+from itertools import islice
 from typing import Generic, TypeVar
 
 Item = TypeVar('Item')
 
 
 class Mailbox(Generic[Item]):
-    """Hands the newest item from one thread to another; what nobody took is overwritten."""
+    """Hands the newest item of each sender to another thread; what nobody took is overwritten."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._item: Item | None = None
+        # In the order in which the senders began to wait: a newer item keeps the place.
+        self._items: dict[int, Item] = {}
         self._woken = False
 
-    def put(self, item: Item) -> bool:
+    def put(self, item: Item, sender: int = 0) -> bool:
         """Leave an item. Returns True if it replaced one that nobody had taken."""
         with self._condition:
-            replaced = self._item is not None
-            self._item = item
+            replaced = sender in self._items
+            self._items[sender] = item
             self._condition.notify()
             return replaced
 
@@ -30,15 +32,22 @@ class Mailbox(Generic[Item]):
             self._woken = True
             self._condition.notify()
 
-    def take(self) -> Item | None:
-        """Wait for an item or for `wake`, and empty the slot; None = woken without an item."""
+    def take(self, limit: int | None = None) -> dict[int, Item]:
+        """Wait for an item or for `wake`, and empty the slots.
+
+        Args:
+            limit: of how many senders at most; those that wait longest come first.
+
+        Returns:
+            The items by sender; none after `wake`.
+        """
         with self._condition:
-            while self._item is None and not self._woken:
+            while not self._items and not self._woken:
                 self._condition.wait()
-            item, self._item, self._woken = self._item, None, False
-            return item
+            self._woken = False
+            return {sender: self._items.pop(sender) for sender in list(islice(self._items, limit))}
 
     def clear(self) -> None:
-        """Throw away an item that nobody took."""
+        """Throw away the items that nobody took."""
         with self._condition:
-            self._item = None
+            self._items.clear()

@@ -7,6 +7,7 @@ where there is none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -61,34 +62,49 @@ def image_to_msg(image: Image, header: Header) -> ImageMsg:
 def tracks_to_msg(tracks: Tracks, header: Header, class_ids: Sequence[str]) -> Detection2DArray:
     """Message of the reported tracks.
 
+    Its detections share the header and the pose, which says nothing in 2D and is the default.
+
     Args:
         tracks: state after an image; rows that are not `reported` are left out.
         header: of that image, for the array and each of its detections.
         class_ids: what `class_id` holds for each class of the model.
     """
-    shown = tracks[tracks.reported]
-    boxes = shown.boxes.astype(np.float64)
+    shown = tracks.reported
+    boxes = tracks.boxes[shown].astype(np.float64)
     rows = zip(
-        shown.ids.tolist(),
-        shown.classes.tolist(),
-        shown.scores.tolist(),
+        tracks.ids[shown].tolist(),
+        tracks.classes[shown].tolist(),
+        tracks.scores[shown].tolist(),
         ((boxes[:, :2] + boxes[:, 2:]) / 2).tolist(),
         (boxes[:, 2:] - boxes[:, :2]).tolist(),
         strict=True,
     )
+    # Copies of one detection: a constructor builds all its parts, even those that it is given.
+    first = Detection2D(header=header)
+    result, box = ObjectHypothesisWithPose(), first.bbox
     detections = []
     for track_id, class_index, score, (center_x, center_y), (size_x, size_y) in rows:
-        # Filled in place: constructors build all their parts even when they are given some. The
-        # pose, which says nothing in 2D, keeps its default.
-        result = ObjectHypothesisWithPose()
-        result.hypothesis.class_id = class_ids[class_index]
-        result.hypothesis.score = score
-        detection = Detection2D(header=header, id=str(track_id), results=[result])
-        box = detection.bbox
-        box.center.position.x, box.center.position.y = center_x, center_y
-        box.size_x, box.size_y = size_x, size_y
+        hypothesis = _copied(result.hypothesis)
+        hypothesis.class_id = class_ids[class_index]
+        hypothesis.score = score
+        named, framed, center = _copied(result), _copied(box), _copied(box.center)
+        named.hypothesis = hypothesis
+        position = center.position = _copied(center.position)
+        position.x, position.y = center_x, center_y
+        framed.center, framed.size_x, framed.size_y = center, size_x, size_y
+        detection = _copied(first)
+        detection.id = str(track_id)
+        detection.results, detection.bbox = [named], framed
         detections.append(detection)
     return Detection2DArray(header=header, detections=detections)
+
+
+def _copied(message: Any) -> Any:
+    """A message with the same parts, as `copy.copy` in a tenth of the time."""
+    twin: Any = object.__new__(type(message))
+    for name in type(message).__slots__:
+        setattr(twin, name, getattr(message, name))
+    return twin
 
 
 def label_info_to_msg(classes: Sequence[str], threshold: float, stamp: Time) -> LabelInfo:

@@ -6,11 +6,11 @@ frees. With `autostart` the process does the first two by itself.
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import rclpy
@@ -22,11 +22,13 @@ from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
+from centertrack_ros.ros.camera import check_names
 from centertrack_ros.ros.diagnostics import NodeState, diagnostics_to_msg
 from centertrack_ros.ros.logs import forward_logs
 from centertrack_ros.ros.parameters import NodeParameters
 from centertrack_ros.ros.session import Session
-from centertrack_ros.ros.statistics import Statistics
+from centertrack_ros.ros.statistics import Report, Statistics
+from centertrack_ros.ros.stop_request import StopRequest
 from centertrack_ros.ros.subscription import ImageSubscription, image_topic
 from centertrack_ros.settings import Settings
 
@@ -46,15 +48,20 @@ class TrackerNode(LifecycleNode):
             arguments: of `rclpy.lifecycle.LifecycleNode`, without the name.
 
         Raises:
-            ValueError: a parameter has the wrong type or is out of range.
+            ValueError: a parameter has the wrong type or is out of range, or a camera cannot be
+                named so.
         """
         super().__init__('tracker', **arguments)
         self._session: Session | None = None
-        self._image_subscription: ImageSubscription | None = None
+        # One per camera while images are wanted.
+        self._image_subscriptions: tuple[ImageSubscription, ...] = ()
         self._is_active = False
         self._is_enabled = True
         self._tracker_parameters = NodeParameters(self, self._apply)
-        self.create_service(Trigger, '~/reset', self._on_reset)
+        check_names(self.settings.cameras)
+        self._offer_reset('~/reset', self._camera_names)
+        for name in self.settings.cameras:
+            self._offer_reset(f'~/{name}/reset', (name,))
         self.create_service(SetBool, '~/enable', self._on_enable)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Simulated time may stand still, and the diagnostics should not.
@@ -65,6 +72,10 @@ class TrackerNode(LifecycleNode):
     def settings(self) -> Settings:
         """The parameters in force."""
         return self._tracker_parameters.settings
+
+    @property
+    def _camera_names(self) -> tuple[str, ...]:
+        return self.settings.cameras or ('',)
 
     def autostart(self) -> bool:
         """Configure and activate, unless the parameter says no. Returns False if that fails."""
@@ -157,17 +168,23 @@ class TrackerNode(LifecycleNode):
         return self._session
 
     def _subscribe(self) -> None:
-        self._image_subscription = ImageSubscription(
-            self,
-            self._required_session().worker.submit,
-            transport=self.settings.image_transport,
-            reliability=self.settings.image_reliability,
+        submit = self._required_session().worker.submit
+        self._image_subscriptions = tuple(
+            ImageSubscription(
+                self,
+                partial(submit, camera=index),
+                camera=name,
+                transport=self.settings.image_transport,
+                reliability=self.settings.image_reliability,
+            )
+            for index, name in enumerate(self._camera_names)
         )
-        self.get_logger().info(f'waiting for images on {self._image_subscription.name}')
+        topics = ', '.join(subscription.name for subscription in self._image_subscriptions)
+        self.get_logger().info(f'waiting for images on {topics}')
 
     def _unsubscribe(self) -> None:
-        subscription, self._image_subscription = self._image_subscription, None
-        if subscription is not None:
+        subscriptions, self._image_subscriptions = self._image_subscriptions, ()
+        for subscription in subscriptions:
             subscription.destroy()
 
     def _apply(self, settings: Settings) -> None:
@@ -175,14 +192,20 @@ class TrackerNode(LifecycleNode):
         if self._session is not None:  # otherwise configure reads them
             self._session.update(settings, announce=self._is_active)
 
-    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._session is not None
-        if self._session is None:
-            response.message = 'not configured: there is nothing to reset'
+    def _offer_reset(self, service: str, names: tuple[str, ...]) -> None:
+        """Offer a service that starts the trackers of these cameras anew."""
+
+        def on_reset(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            response.success = self._session is not None
+            if self._session is None:
+                response.message = 'not configured: there is nothing to reset'
+                return response
+            cameras = [camera for camera in self._session.cameras if camera.name in names]
+            self._session.reset(f'service {service}', cameras)
+            response.message = 'the tracker starts anew with the next image'
             return response
-        self._session.reset('service ~/reset')
-        response.message = 'the tracker starts anew with the next image'
-        return response
+
+        self.create_service(Trigger, service, on_reset)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         changed = self._is_enabled != request.data
@@ -197,51 +220,34 @@ class TrackerNode(LifecycleNode):
         return response
 
     def _publish_diagnostics(self) -> None:
-        subscription = self._image_subscription
-        if subscription is None:
-            topic = image_topic(self, self.settings.image_transport)
+        """One status per camera."""
+        rows = [self._camera_state(index) for index in range(len(self._camera_names))]
+        self._diagnostics.publish(diagnostics_to_msg(rows, self.get_clock().now().to_msg()))
+
+    def _camera_state(self, index: int) -> tuple[Report, NodeState]:
+        name = self._camera_names[index]
+        if self._image_subscriptions:
+            topic = self._image_subscriptions[index].name
         else:
-            topic = subscription.name
+            topic = image_topic(self, name, self.settings.image_transport)
         state = NodeState(
             name=self.get_fully_qualified_name(),
+            camera=name,
             life_cycle=self._life_cycle(),
             image_topic=topic,
             publishers=self.count_publishers(topic),
         )
-        report = Statistics().report()
-        if self._session is not None:
-            engine, spec = self._session.pipeline.engine, self._session.pipeline.spec
-            state = replace(state, model=spec.name, engine=engine.name, device=engine.device)
-            report = self._session.statistics.report()
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(diagnostics_to_msg(report, state, stamp))
+        session = self._session
+        if session is None:
+            return Statistics().report(), state
+        engine = session.engine
+        state = replace(state, model=session.spec.name, engine=engine.name, device=engine.device)
+        return session.cameras[index].statistics.report(), state
 
     def _life_cycle(self) -> str:
         if self._is_active:
             return 'active' if self._is_enabled else 'disabled'
         return 'unconfigured' if self._session is None else 'inactive'
-
-
-class StopRequest:
-    """Remembers that SIGINT or SIGTERM came, however often.
-
-    rclpy's own handlers shut the middleware down at once, and a worker that publishes at that
-    moment can bring the process down with a segmentation fault. So the node is closed first.
-    """
-
-    def __init__(self) -> None:
-        """Take over both signals; to be made in the main thread."""
-        self.requested = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
-
-    def ignore(self) -> None:
-        """Let later ones do nothing: Python would die of them while it cleans up after `main`."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-
-    def _on_signal(self, number: int, frame: Any) -> None:
-        self.requested = True
 
 
 def main(args: list[str] | None = None) -> int:

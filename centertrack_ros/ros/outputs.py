@@ -1,4 +1,4 @@
-"""What the node publishes for each image and for each model."""
+"""What the node publishes for each image of a camera, and for each model."""
 
 from __future__ import annotations
 
@@ -31,35 +31,59 @@ LATCHED_QOS = QoSProfile(
 )
 
 
-class Outputs:
-    """The publishers of one configured model; silent while the node is not active."""
+class ModelInfo:
+    """The publishers that say which model runs; silent while the node is not active."""
 
-    def __init__(self, node: LifecycleNode, spec: ModelSpec, class_id_format: str) -> None:
-        """Advertise all topics.
+    def __init__(self, node: LifecycleNode, spec: ModelSpec) -> None:
+        """Advertise the topics.
 
         Args:
             node: whose publishers they are.
             spec: the model that runs.
-            class_id_format: `name` or `index`, what `class_id` holds.
         """
         self._node = node
         self._spec = spec
-        by_name = class_id_format == 'name'
-        self._class_ids = [name if by_name else str(i) for i, name in enumerate(spec.classes)]
-        self._trails = Trails()
         create = node.create_lifecycle_publisher
-        self._tracks = create(Detection2DArray, 'tracks', TRACKS_QOS)
-        self._overlay = create(ImageMsg, 'overlay', OVERLAY_QOS)
         self._vision_info = create(VisionInfo, 'vision_info', LATCHED_QOS)
         self._label_info = create(LabelInfo, 'label_info', LATCHED_QOS)
 
-    def publish_info(self, detection_threshold: float) -> None:
+    def publish(self, detection_threshold: float) -> None:
         """Publish which model runs, its classes, and the score from which it detects."""
         stamp = self._node.get_clock().now().to_msg()
         labels = label_info_to_msg(self._spec.classes, detection_threshold, stamp)
         self._label_info.publish(labels)
         location = self._label_info.topic_name
         self._vision_info.publish(vision_info_to_msg(self._spec.name, location, stamp))
+
+    def destroy(self) -> None:
+        """Take the topics back."""
+        for publisher in (self._vision_info, self._label_info):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+
+class Outputs:
+    """The publishers of one camera; silent while the node is not active."""
+
+    def __init__(
+        self, node: LifecycleNode, spec: ModelSpec, class_id_format: str, camera: str
+    ) -> None:
+        """Advertise its topics.
+
+        Args:
+            node: whose publishers they are.
+            spec: the model that runs.
+            class_id_format: `name` or `index`, what `class_id` holds.
+            camera: name that its topics lie under; '' = directly under the namespace.
+        """
+        self._node = node
+        self._classes = spec.classes
+        by_name = class_id_format == 'name'
+        self._class_ids = [name if by_name else str(i) for i, name in enumerate(spec.classes)]
+        self._trails = Trails()
+        prefix = f'{camera}/' if camera else ''
+        create = node.create_lifecycle_publisher
+        self._tracks = create(Detection2DArray, f'{prefix}tracks', TRACKS_QOS)
+        self._overlay = create(ImageMsg, f'{prefix}overlay', OVERLAY_QOS)
 
     def publish_tracks(self, header: Header, result: StepResult) -> None:
         """Publish the tracks of an image, also when there are none."""
@@ -73,7 +97,7 @@ class Outputs:
         if result.reset_reason:
             self.forget()
         self._trails.update(result.tracks)
-        overlay = draw_tracks(image, result.tracks, self._spec.classes, self._trails)
+        overlay = draw_tracks(image, result.tracks, self._classes, self._trails)
         self._overlay.publish(image_to_msg(overlay, header))
 
     def forget(self) -> None:
@@ -81,6 +105,6 @@ class Outputs:
         self._trails.clear()
 
     def destroy(self) -> None:
-        """Take all topics back."""
-        for publisher in (self._tracks, self._overlay, self._vision_info, self._label_info):
+        """Take the topics back."""
+        for publisher in (self._tracks, self._overlay):
             self._node.destroy_lifecycle_publisher(publisher)

@@ -22,7 +22,7 @@ RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFOR
 
 
 class ImageSubscription:
-    """Subscribes to the newest image.
+    """Subscribes to the newest image, as the bytes of the serialised message.
 
     With reliability `auto` it asks for reliable delivery, and for best effort as soon as a
     publisher turns out to offer no more. Best effort from the start connects to everybody too, but
@@ -33,8 +33,9 @@ class ImageSubscription:
     def __init__(
         self,
         node: Node,
-        callback: Callable[[Any], None],
+        callback: Callable[[bytes], None],
         *,
+        camera: str,
         transport: str,
         reliability: str,
     ) -> None:
@@ -42,14 +43,15 @@ class ImageSubscription:
 
         Args:
             node: whose subscription it is.
-            callback: takes each message.
+            callback: takes each message, serialised.
+            camera: name that its topic lies under; '' = directly under the namespace.
             transport: `raw` or `compressed`.
             reliability: `auto`, `best_effort` or `reliable`.
         """
         self._node = node
         self._callback = callback
         self._kind = CompressedImageMsg if transport == 'compressed' else ImageMsg
-        self.topic = image_topic(node, transport)
+        self.topic = image_topic(node, camera, transport)
         events = SubscriptionEventCallbacks()
         if reliability == 'auto':
             events = SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible)
@@ -76,6 +78,7 @@ class ImageSubscription:
             self._callback,
             QoSProfile(depth=1, reliability=policy),
             event_callbacks=events,
+            raw=True,
         )
 
     def _on_incompatible(self, _: Any) -> None:
@@ -87,10 +90,10 @@ class ImageSubscription:
         )
 
 
-def image_topic(node: Node, transport: str) -> str:
-    """Topic of the images: `image`, remapped, and then with the suffix of its transport.
+def image_topic(node: Node, camera: str, transport: str) -> str:
+    """Topic of the images: `image` of the camera, remapped, then the suffix of its transport.
 
     As image_transport does it, so that one remapping works for both transports.
     """
-    topic = node.resolve_topic_name('image')
+    topic = node.resolve_topic_name(f'{camera}/image' if camera else 'image')
     return f'{topic}/compressed' if transport == 'compressed' else topic

@@ -62,7 +62,7 @@ class Tracker(Protocol):
             detections: objects of the image, best score first.
             dt: seconds since the image before; 0 for the first one.
             camera: (2, 3) float32, affine map of image pixels from the image before to this one
-                (`camera_motion.estimate_motion`); None = the camera stands still.
+                (`camera_motion.estimate_motion`); None = the camera stands still, or nobody knows.
 
         Returns:
             All tracks, the lost ones that are still kept included.

@@ -134,7 +134,7 @@ def _costs(
     tracks: Tracks, detections: Detections, predicted: FloatArray
 ) -> tuple[FloatArray, BoolArray]:
     """Squared distances (M, N) in px^2 and which pairs are near enough and of one class."""
-    distances = squared_distances(tracks.centers, predicted)
+    distances = squared_distances(tracks.centers[:, None], predicted)
     valid = (
         (distances <= box_areas(tracks.boxes)[:, None])
         & (distances <= box_areas(detections.boxes)[None, :])
@@ -168,7 +168,7 @@ def _public_births(
     """Detections (rows) that the public ones, each in turn, choose as the nearest."""
     if len(detections) == 0:
         return np.zeros(0, np.int64)
-    distances = squared_distances(public.centers, predicted).astype(np.float64)
+    distances = squared_distances(public.centers[:, None], predicted).astype(np.float64)
     distances[:, matched] = FORBIDDEN_COST
     areas = box_areas(detections.boxes)
     born = []

@@ -8,6 +8,7 @@ Time steps are real ones, so frame rate and dropped images need no tuning.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,10 @@ def values_from_boxes(boxes: FloatArray) -> FloatArray:
 def boxes_from_values(values: FloatArray) -> FloatArray:
     """Boxes (N, 4) xyxy of centres, widths and heights (N, 4)."""
     half = values[:, 2:] * np.float32(0.5)
-    return np.concatenate((values[:, :2] - half, values[:, :2] + half), axis=1)
+    boxes = np.empty_like(values)
+    np.subtract(values[:, :2], half, out=boxes[:, :2])
+    np.add(values[:, :2], half, out=boxes[:, 2:])
+    return boxes
 
 
 def start(values: FloatArray) -> Motion:
@@ -75,21 +79,19 @@ def predict(motion: Motion, dt: float, lost: BoolArray) -> Motion:
     """
     step = np.float32(dt)
     rates = motion.rates.copy()
-    rates[lost, 2:] *= np.float32(np.exp(-dt / SIZE_RATE_LIFE))
-    values = motion.values + rates * step
+    if lost.any():
+        rates[lost, 2:] *= np.float32(np.exp(-dt / SIZE_RATE_LIFE))
+    values = rates * step
+    values += motion.values
     # A box never more than halves or doubles in one step, so it cannot turn inside out.
-    sizes = motion.values[:, 2:]
-    values[:, 2:] = np.clip(values[:, 2:], sizes * np.float32(0.5), sizes * np.float32(2))
-    value, mixed, rate = np.moveaxis(motion.covariances, 2, 0)
-    noise = ACCELERATION**2
-    covariances = np.stack(
-        (
-            value + 2 * step * mixed + step**2 * rate + noise * step**3 / 3,
-            mixed + step * rate + noise * step**2 / 2,
-            rate + noise * step,
-        ),
-        axis=2,
-    )
+    sizes, before = values[:, 2:], motion.values[:, 2:]
+    np.maximum(sizes, before * np.float32(0.5), out=sizes)
+    np.minimum(sizes, before * np.float32(2), out=sizes)
+    # Value, mixed and rate of F P F' with F = (1, dt; 0, 1), one column each.
+    spread = np.array([[1, 0, 0], [2 * dt, 1, 0], [dt**2, dt, 1]], np.float32)
+    growth = np.array([dt**3 / 3, dt**2 / 2, dt], np.float32)
+    covariances = (motion.covariances.reshape(-1, 3) @ spread).reshape(motion.covariances.shape)
+    covariances += np.multiply.outer(ACCELERATION**2, growth)
     return Motion(values, rates, covariances)
 
 
@@ -101,7 +103,8 @@ def through_camera(motion: Motion, camera: FloatArray) -> Motion:
         camera: (2, 3) affine map of image pixels, as `camera_motion.estimate_motion` returns it.
     """
     matrix, shift = camera[:, :2], camera[:, 2]
-    zoom = np.sqrt(np.abs(np.linalg.det(matrix)))
+    (a, b), (c, d) = matrix.tolist()
+    zoom = np.float32(math.sqrt(abs(a * d - b * c)))
     values, rates = motion.values * zoom, motion.rates * zoom
     values[:, :2] = motion.values[:, :2] @ matrix.T + shift
     rates[:, :2] = motion.rates[:, :2] @ matrix.T
@@ -116,16 +119,17 @@ def correct(motion: Motion, measured: FloatArray, noise: FloatArray | None = Non
         measured: centres, widths and heights, image pixels.
         noise: (N,) float32, factor for the standard deviation of each; None = 1.
     """
-    value, mixed, rate = np.moveaxis(motion.covariances, 2, 0)
+    before = motion.covariances
     variance = MEASUREMENT**2
-    total = value + (variance if noise is None else variance * np.square(noise)[:, None])
-    value_gain = value / total
-    rate_gain = mixed / total
-    error = measured - motion.values
+    total = before[..., 0] + (variance if noise is None else variance * np.square(noise)[:, None])
+    # (N, group, value and rate), (N, group, axis).
+    gains = before[..., :2] / total[..., None]
+    errors = (measured - motion.values).reshape(-1, 2, 2)
+    covariances = np.empty_like(before)
+    np.multiply(1 - gains[..., :1], before[..., :2], out=covariances[..., :2])
+    np.subtract(before[..., 2], gains[..., 1] * before[..., 1], out=covariances[..., 2])
     return Motion(
-        motion.values + np.repeat(value_gain, 2, axis=1) * error,
-        motion.rates + np.repeat(rate_gain, 2, axis=1) * error,
-        np.stack(
-            ((1 - value_gain) * value, (1 - value_gain) * mixed, rate - rate_gain * mixed), axis=2
-        ),
+        motion.values + (gains[..., :1] * errors).reshape(-1, 4),
+        motion.rates + (gains[..., 1:] * errors).reshape(-1, 4),
+        covariances,
     )

@@ -13,16 +13,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from centertrack_ros.association import (
-    from_pairs,
-    intersection_over_union,
-    match_optimal,
-)
+from centertrack_ros.association import Pairs, intersection_over_union, match_optimal
 from centertrack_ros.datatypes import BoolArray, Detections, FloatArray, IntArray, Tracks
 from centertrack_ros.tracker.base import TrackerParameters
 from centertrack_ros.tracker.costs import pair_costs
 from centertrack_ros.tracker.motion import (
-    Motion,
     boxes_from_values,
     predict,
     through_camera,
@@ -74,23 +69,22 @@ class RobustTracker:
                 None = the camera stands still.
 
         Returns:
-            All tracks, oldest first. Lost ones carry their predicted box and are not reported.
+            All tracks, oldest first. Lost ones carry their predicted box; they are reported only
+            for the moment in which a seen object hides them.
         """
         dt = max(dt, 0.0)
-        rows = self._rows
-        predicted = predict(rows.motion, dt, rows.misses > 0)
-        if camera is not None and self.follows_camera:
-            predicted = through_camera(predicted, camera)
-            rows = replace(rows, seen_at=rows.seen_at @ camera[:, :2].T + camera[:, 2])
+        before = self._rows
+        rows = _advanced(before, dt, camera if self.follows_camera else None)
         measured = self._measurements(detections)
-        costs = pair_costs(
-            rows, predicted, detections, measured.values, dt=dt, tuning=self._tuning
+        pairs, costs = pair_costs(
+            rows, before.motion, detections, measured.values, dt=dt, tuning=self._tuning
         )
-        matches = self._associate(costs, measured.strong)
-        rows = with_detections(_advanced(rows, predicted, dt), matches, detections, measured)
-        born = self._births(matches[:, 1], detections)
-        rows = replace(rows, confirmed=rows.confirmed | (rows.hits > 1))
-        self._rows = concatenate(rows[self._alive(rows)], born)
+        matches = self._associate(pairs, costs, measured.strong)
+        rows = with_detections(rows, matches, detections, measured)
+        alive = self._alive(rows)
+        if not alive.all():
+            rows = rows[alive]
+        self._rows = concatenate(rows, self._births(matches[:, 1], detections))
         return self._tracks()
 
     def _measurements(self, detections: Detections) -> Measurements:
@@ -105,35 +99,35 @@ class RobustTracker:
             good=scores >= self.parameters.track_threshold + tuning.good_margin,
         )
 
-    def _associate(self, costs: FloatArray, strong: BoolArray) -> IntArray:
-        """Matches (P, 2): first all tracks with high scores, then what is left with low ones."""
+    def _associate(self, pairs: Pairs, costs: FloatArray, strong: BoolArray) -> IntArray:
+        """Matches (Q, 2): first all tracks with high scores, then what is left with low ones."""
         tuning = self._tuning
-        columns = np.flatnonzero(strong)
-        matches = match_optimal(costs[:, columns], tuning.cost_limit).matches
-        matches[:, 1] = columns[matches[:, 1]]
-        if not tuning.use_low_scores or strong.all():
+        first = strong[pairs.detections]
+        matches = match_optimal(pairs.chosen(first), costs[first], tuning.cost_limit)
+        if not tuning.use_low_scores or first.all():
             return matches
-        left = from_pairs(matches, *costs.shape)
         # A track that has been seen once may be a false one: low scores do not prolong it.
-        lasting = self._rows.confirmed & (self._rows.weak_time <= tuning.low_score_life)
-        rows = left.unmatched_tracks[lasting[left.unmatched_tracks]]
-        columns = np.flatnonzero(~strong)
-        recovered = match_optimal(costs[np.ix_(rows, columns)], tuning.low_cost_limit).matches
-        second = np.stack((rows[recovered[:, 0]], columns[recovered[:, 1]]), axis=1)
-        return np.concatenate((matches, second))
+        free = self._rows.confirmed & (self._rows.weak_time <= tuning.low_score_life)
+        free[matches[:, 0]] = False
+        second = ~first & free[pairs.tracks]
+        if not second.any():
+            return matches
+        recovered = match_optimal(pairs.chosen(second), costs[second], tuning.low_cost_limit)
+        return np.concatenate((matches, recovered))
 
-    def _births(self, taken: IntArray, detections: Detections) -> Rows:
+    def _births(self, taken: IntArray, detections: Detections) -> Rows | None:
         """New tracks from detections that are not `taken`, sure enough and no duplicates."""
         tuning, birth_threshold = self._tuning, self.parameters.birth_threshold
         free = detections.scores > max(birth_threshold, self.parameters.track_threshold)
         free[taken] = False
         candidates = np.flatnonzero(free)
-        if len(candidates):
-            # Compared with the objects tracked in this image and with better candidates.
-            others = np.concatenate((taken, candidates))
-            repeated = self._same_object(detections, others, candidates)
-            better = np.arange(len(others))[:, None] < len(taken) + np.arange(len(candidates))
-            candidates = candidates[~(repeated & better).any(axis=0)]
+        if not len(candidates):
+            return None
+        # Compared with the objects tracked in this image and with better candidates.
+        others = np.concatenate((taken, candidates))
+        repeated = self._same_object(detections, others, candidates)
+        better = np.arange(len(others))[:, None] < len(taken) + np.arange(len(candidates))
+        candidates = candidates[~(repeated & better).any(axis=0)]
         ids = np.arange(self._next_id, self._next_id + len(candidates), dtype=np.int64)
         self._next_id += len(candidates)
         sure = detections.scores[candidates] >= birth_threshold + tuning.sure_margin
@@ -148,7 +142,8 @@ class RobustTracker:
         limits = np.where(
             same_class, self._tuning.duplicate_overlap, self._tuning.same_box_overlap
         )
-        repeated: BoolArray = intersection_over_union(boxes[others], boxes[candidates]) > limits
+        overlaps = intersection_over_union(boxes[others][:, None], boxes[candidates])
+        repeated: BoolArray = overlaps > limits
         return repeated
 
     def _alive(self, rows: Rows) -> BoolArray:
@@ -159,6 +154,8 @@ class RobustTracker:
 
     def _tracks(self) -> Tracks:
         rows = self._rows
+        fresh = rows.confirmed & (rows.weak_time - rows.lost_time <= self._tuning.low_score_life)
+        seen = fresh & (rows.misses == 0)
         return Tracks(
             ids=rows.ids,
             boxes=rows.boxes,
@@ -168,31 +165,44 @@ class RobustTracker:
             velocities=rows.motion.rates[:, :2],
             hits=rows.hits,
             misses=rows.misses,
-            reported=rows.confirmed
-            & (rows.misses == 0)
-            & (rows.weak_time <= self._tuning.low_score_life),
+            reported=seen | self._hidden(seen, fresh & (rows.misses > 0)),
             detection_indices=rows.detection_indices,
             prior_weights=self._prior_weights(rows),
         )
+
+    def _hidden(self, seen: BoolArray, lost: BoolArray) -> BoolArray:
+        """Those of the tracks `lost` (N,) that one of those `seen` (N,) has just covered."""
+        rows = self._rows
+        hidden: BoolArray = lost & (rows.lost_time <= self._tuning.hidden_time)
+        candidates = hidden.nonzero()[0]
+        if len(candidates):
+            overlaps = intersection_over_union(rows.boxes[candidates][:, None], rows.boxes[seen])
+            hidden[candidates] = (overlaps > self._tuning.hidden_overlap).any(axis=1)
+        return hidden
 
     def _prior_weights(self, rows: Rows) -> FloatArray:
         """Full height for sure tracks; less for weak ones, fading to zero while they are lost."""
         threshold = self.parameters.prior_threshold
         weights: FloatArray = np.minimum(rows.scores / np.float32(max(threshold, 1e-6)), 1)
-        weights[~rows.confirmed & (rows.scores < threshold)] = 0
+        weights[(rows.scores < threshold) & ~rows.confirmed] = 0
         faded = rows.lost_time / np.float32(max(self.parameters.max_age, 1e-6))
         weights *= 1 - np.minimum(faded, 1)
         return weights
 
 
-def _advanced(rows: Rows, predicted: Motion, dt: float) -> Rows:
-    """All tracks as they are if none is seen in this image."""
+def _advanced(rows: Rows, dt: float, camera: FloatArray | None) -> Rows:
+    """All tracks as they are, `dt` seconds later, if none is seen in this image."""
     elapsed = max(dt, SHORTEST_STEP)
+    predicted, seen_at = predict(rows.motion, dt, rows.misses > 0), rows.seen_at
+    if camera is not None:
+        predicted = through_camera(predicted, camera)
+        seen_at = seen_at @ camera[:, :2].T + camera[:, 2]
     return replace(
         rows,
         misses=rows.misses + 1,
         lost_time=rows.lost_time + elapsed,
         weak_time=rows.weak_time + elapsed,
+        seen_at=seen_at,
         boxes=boxes_from_values(predicted.values),
         centers=rows.centers + predicted.values[:, :2] - rows.motion.values[:, :2],
         detection_indices=np.full(len(rows.ids), -1, np.int64),

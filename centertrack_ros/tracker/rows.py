@@ -87,7 +87,10 @@ def with_detections(
     published[:, :2] -= values[:, :2]
     published[:, :2] *= measured.smoothing[seen, None]
     published[:, :2] += values[:, :2]
-    classes, votes = _vote(rows[tracks], detections[seen])
+    scores, hits = detections.scores[seen], rows.hits[tracks] + 1
+    classes, votes = _vote(
+        rows.classes[tracks], rows.class_votes[tracks], detections.classes[seen], scores
+    )
     motion = Motion(
         _put(rows.motion.values, tracks, corrected.values),
         _put(rows.motion.rates, tracks, corrected.rates),
@@ -97,12 +100,13 @@ def with_detections(
         rows,
         classes=_put(rows.classes, tracks, classes),
         class_votes=_put(rows.class_votes, tracks, votes),
-        scores=_put(rows.scores, tracks, detections.scores[seen]),
-        hits=_put(rows.hits, tracks, rows.hits[tracks] + 1),
+        scores=_put(rows.scores, tracks, scores),
+        hits=_put(rows.hits, tracks, hits),
         misses=_put(rows.misses, tracks, 0),
         lost_time=_put(rows.lost_time, tracks, 0.0),
         weak_time=_put(rows.weak_time, tracks[measured.good[seen]], 0.0),
         seen_at=_put(rows.seen_at, tracks, corrected.values[:, :2]),
+        confirmed=_put(rows.confirmed, tracks, True),
         boxes=_put(rows.boxes, tracks, boxes_from_values(published)),
         centers=_put(rows.centers, tracks, detections.centers[seen]),
         detection_indices=_put(rows.detection_indices, tracks, seen),
@@ -135,13 +139,13 @@ def born_rows(
     )
 
 
-def _vote(rows: Rows, detections: Detections) -> tuple[IntArray, FloatArray]:
-    """Classes and votes (N,) of tracks after the detections (N) that they have taken."""
-    agree = rows.classes == detections.classes
-    votes = rows.class_votes + np.where(agree, detections.scores, -detections.scores)
+def _vote(
+    classes: IntArray, votes: FloatArray, seen: IntArray, scores: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Classes and votes (N,) of tracks after they have seen classes (N,) with scores (N,)."""
+    votes = votes + np.where(classes == seen, scores, -scores)
     # Bounded, so that a long life does not make a class unchangeable.
-    votes = np.clip(votes, -MOST_VOTES, MOST_VOTES)
-    return np.where(votes < 0, detections.classes, rows.classes), np.abs(votes)
+    return np.where(votes < 0, seen, classes), np.minimum(np.abs(votes), MOST_VOTES)
 
 
 def _put(array: Any, index: IntArray, values: Any) -> Any:
@@ -151,9 +155,9 @@ def _put(array: Any, index: IntArray, values: Any) -> Any:
     return copy
 
 
-def concatenate(first: Rows, second: Rows) -> Rows:
-    """The rows of `first`, then those of `second`."""
-    if len(second.ids) == 0:
+def concatenate(first: Rows, second: Rows | None) -> Rows:
+    """The rows of `first`, then those of `second` if there are any."""
+    if second is None or len(second.ids) == 0:
         return first
     columns: dict[str, Any] = {
         name: np.concatenate((array, vars(second)[name]))

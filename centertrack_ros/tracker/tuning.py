@@ -39,6 +39,9 @@ class Tuning:
         duplicate_overlap: IoU with an object already tracked in this image above which a
             detection starts no track, as it is a second one of the same object.
         same_box_overlap: the same for another class: one peak under two names.
+        hidden_time: seconds for which a lost track is reported while a seen one covers it: in
+            three of four cases it is there, and half a second later in one of two.
+        hidden_overlap: IoU of its predicted box with a seen one from which on it is covered.
         sure_margin: a new track is reported at once if its score is that much above the birth
             threshold, else after its second detection; this drops one-image flicker.
         use_offsets, use_low_scores, use_camera, coast: switches for measuring what each part is
@@ -62,6 +65,8 @@ class Tuning:
     weak_smoothing: float = 2.0
     duplicate_overlap: float = 0.5
     same_box_overlap: float = 0.8
+    hidden_time: float = 0.45
+    hidden_overlap: float = 0.3
     sure_margin: float = 0.1
     use_offsets: bool = True
     use_low_scores: bool = True

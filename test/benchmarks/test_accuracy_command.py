@@ -86,7 +86,8 @@ def test_table_and_json(sequence_folder, tmp_path, capsys):
     # The truth of a MOT file has three decimals, and so has what is compared with it.
     assert ours['mean']['HOTA'] == ours['mean']['MOTA'] == ours['mean']['IDF1'] == 100.0
     assert ours['mean']['IDSW'] == 0
-    assert ours['mean']['AP50'] > 90.0
+    # Who is hidden is reported for a moment, and not detected.
+    assert 80.0 < ours['mean']['AP50'] < 100.0
     assert ours['intervals']['HOTA'] == {'value': 100.0, 'low': 100.0, 'high': 100.0}
     assert rows["ours, original's greedy rule"]['mean']['HOTA'] < 100.0
     for row in rows.values():

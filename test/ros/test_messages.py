@@ -3,7 +3,17 @@ import time
 import numpy as np
 import pytest
 from harness import FRAME_ID, make_header
+from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
+from vision_msgs.msg import (
+    BoundingBox2D,
+    Detection2D,
+    Detection2DArray,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+    Point2D,
+    Pose2D,
+)
 
 from centertrack_ros.datatypes import Tracks
 from centertrack_ros.ros.messages import (
@@ -88,6 +98,28 @@ def test_tracks_field_by_field():
     assert result.hypothesis.score == pytest.approx(0.9)
     assert result.pose.pose.orientation.w == 1.0
     assert not result.pose.covariance.any()
+
+
+def test_detections_equal_those_of_the_constructors_and_do_not_share_what_differs():
+    tracks = make_tracks(40)
+    expected = []
+    for row in range(40):
+        x1, y1, x2, y2 = (float(edge) for edge in tracks.boxes[row])
+        center = Pose2D(position=Point2D(x=(x1 + x2) / 2, y=(y1 + y2) / 2))
+        hypothesis = ObjectHypothesis(
+            class_id=('person', 'car')[row % 2], score=float(tracks.scores[row])
+        )
+        expected.append(
+            Detection2D(
+                header=HEADER,
+                results=[ObjectHypothesisWithPose(hypothesis=hypothesis)],
+                bbox=BoundingBox2D(center=center, size_x=x2 - x1, size_y=y2 - y1),
+                id=str(row + 1),
+            )
+        )
+    found = tracks_to_msg(tracks, HEADER, ['person', 'car'])
+    assert found == Detection2DArray(header=HEADER, detections=expected)
+    assert deserialize_message(serialize_message(found), Detection2DArray) == found
 
 
 def test_no_tracks_give_an_empty_array():

@@ -14,7 +14,7 @@ BLACK = np.zeros((120, 160, 3), np.uint8)
 class EngineOutOfMemory:
     """An engine that fails as CUDA does when another program takes the memory."""
 
-    name, device = 'broken', 'cuda:0'
+    name, device, precision, max_batch = 'broken', 'cuda:0', 'fp32', None
 
     def run(self, image, previous_image, prior_heatmap):
         raise RuntimeError('CUDA error: out of memory')
@@ -192,7 +192,7 @@ def test_an_engine_that_fails_is_counted_and_the_node_recovers(domain_id, capfd)
         client = test.client
         before = client.send(make_image(frame, 1.0))
         client.next_status()
-        pipeline = test.node._session.pipeline
+        pipeline = test.node._session.cameras[0].pipeline
         engine, pipeline.engine = pipeline.engine, EngineOutOfMemory()
         values = client.send_bad(make_image(frame, 1.1))
         assert client.status().level == b'\x02'

@@ -180,6 +180,7 @@ def test_best_effort_loses_little_with_the_fastdds_profile(domain_id):
         ({'image_transport': 'pigeon'}, ('pigeon', 'compressed')),
         ({'class_filter': '[unicorn]'}, ('unicorn', 'person')),
         ({'device': 'cuda:99'}, ('cuda:99',)),
+        ({'cameras': '[front, front]'}, ("'front' twice",)),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else '',
 )
@@ -213,6 +214,14 @@ def test_parameter_file_namespace_and_remapping(domain_id, tmp_path):
         output = read_until(process, READY)
     assert 'waiting for images on /cam/color/compressed' in output
     assert '[left.tracker]' in output
+
+
+def test_images_of_each_camera_can_be_remapped(domain_id):
+    words = ['-p', 'cameras:=[front, rear]', '-p', 'threads:=1', '-r', '__ns:=/car']
+    words += ['-r', 'front/image:=/usb_cam/image_raw']
+    with tracker_process(domain_id, *words) as process:
+        output = read_until(process, READY)
+    assert 'waiting for images on /usb_cam/image_raw, /car/rear/image' in output
 
 
 def test_without_autostart_it_waits(domain_id):

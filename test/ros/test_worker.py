@@ -1,6 +1,6 @@
 from harness import make_header
 
-from centertrack_ros.ros.worker import StampReader
+from centertrack_ros.ros.camera import StampReader
 
 
 def test_a_stamp_is_its_seconds():

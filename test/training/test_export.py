@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -16,7 +17,10 @@ from centertrack_ros.model_spec import ModelSpec, Thresholds
 from centertrack_ros.settings import Settings
 from training import export
 from training.checkpoint import Checkpoint
-from training.export import TOLERANCE, TorchEngine, compare, export_onnx, read_frames
+from training.evaluation.engines import TorchEngine
+from training.export import TOLERANCE, compare, export_onnx, read_frames
+from training.exporting.onnx_file import read_spec
+from training.exporting.options import OnnxOptions, prepare_for_target
 from training.models import build_network
 from training.models.graph import TrackerGraph
 
@@ -115,11 +119,78 @@ def test_command_writes_model_and_spec(checkpoint, tmp_path, monkeypatch, capsys
     arguments = ['export', str(checkpoint), '--output', str(tmp_path), '--video', str(CLIP)]
     monkeypatch.setattr(sys, 'argv', [*arguments, '--frames', '2', '--threshold', 'birth=0.5'])
     assert export.main() == 0
-    assert 'max difference' in capsys.readouterr().out
+    assert 'largest difference' in capsys.readouterr().out
     spec = ModelSpec.load(tmp_path / 'tiny.onnx')
     assert spec.provenance['training_steps'] == '3'
     assert (spec.thresholds.track, spec.thresholds.birth) == (0.2, 0.5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['tiny.json', 'tiny.onnx']
+    assert read_spec(tmp_path / 'tiny.onnx') == spec
+    # Nothing of the folders that it was exported in.
+    assert (
+        str(Path(__file__).resolve().parents[2]).encode()
+        not in (tmp_path / 'tiny.onnx').read_bytes()
+    )
+    # Any number of images, where nothing else is asked for.
+    engine = OnnxRuntimeEngine(tmp_path / 'tiny.onnx', spec, device='cpu', threads=1)
+    assert engine.max_batch is None
+
+
+def test_an_exported_model_is_exported_again(checkpoint, tmp_path, monkeypatch, capsys):
+    loaded = Checkpoint.load(checkpoint)
+    export_onnx(TrackerGraph(loaded.network(), loaded.spec), loaded.spec, tmp_path / 'tiny.onnx')
+    loaded.spec.save(tmp_path / 'tiny.json')
+    common = ['export', str(tmp_path / 'tiny.onnx'), '--video', str(CLIP), '--frames', '2']
+    common += ['--output', str(tmp_path / 'again')]
+    for options in (['--format', 'pt2'], ['--batch', '2', '--target', 'tensorrt']):
+        monkeypatch.setattr(sys, 'argv', [*common, *options])
+        assert export.main() == 0, capsys.readouterr()
+    # A network that was trained: of random ones half precision moves many peaks.
+    common[1] = 'centertrack_mobilenetv3'
+    monkeypatch.setattr(sys, 'argv', [*common, '--half', '--name', 'tiny'])
+    assert export.main() == 0, capsys.readouterr()
+    assert 'mean' in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / 'again').iterdir()) == [
+        'tiny.fp16.onnx',
+        'tiny.json',
+        'tiny.onnx',
+        'tiny.pt2',
+    ]
+    kinds = {
+        entry.data_type
+        for entry in onnx.load(tmp_path / 'again' / 'tiny.fp16.onnx').graph.initializer
+        if entry.name.startswith('network.')
+    }
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    again = tmp_path / 'again' / 'tiny.onnx'
+    assert onnx.load(again).opset_import[0].version == 18
+    engine = OnnxRuntimeEngine(again, loaded.spec, device='cpu', threads=1)
+    assert engine.max_batch == 2
+
+
+def test_what_a_target_cannot_run_is_refused(checkpoint):
+    spec = Checkpoint.load(checkpoint).spec
+    names = {'architecture': 'resnet18_deformable', 'prior_heatmap_stride': 1}
+    deformable = replace(spec, **names, network={'blocks': [1, 1, 1, 1]})
+    network = build_network(deformable)
+    with pytest.raises(ValueError, match='openvino has no operator DeformConv; expected grid_sam'):
+        prepare_for_target(
+            network, deformable, OnnxOptions(target='openvino', deformable='deform_conv')
+        )
+    many = replace(spec, max_candidates=4000)
+    with pytest.raises(ValueError, match=r'tensorrt finds fewer than 3840.*4000'):
+        prepare_for_target(network, many, OnnxOptions(target='tensorrt'))
+    with pytest.raises(ValueError, match='batch: expected at least 1, received 0'):
+        OnnxOptions(batch=0)
+
+
+@pytest.mark.parametrize(
+    ('source', 'error'),
+    [('nothing.pt', 'nothing.pt does not exist'), ('nothing', "model 'nothing'.*shipped models")],
+)
+def test_a_source_that_is_not_there_is_told(source, error, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['export', source])
+    with pytest.raises(FileNotFoundError, match=error):
+        export.main()
 
 
 def test_command_gives_the_input_another_number_of_pixels(

@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from centertrack_ros.engines.onnxruntime import OnnxRuntimeEngine
-from centertrack_ros.model_spec import ModelSpec, Thresholds
+from centertrack_ros.model_spec import DecodeRules, ModelSpec, Thresholds
 from training.checkpoint import Checkpoint
 from training.config import StartConfig
 from training.evaluation.engines import TorchEngine
 from training.heads import head_channels
 from training.models import build_network
+from training.models.decode import candidate_rows
 from training.models.graph import TrackerGraph
+from training.models.mb3_centernet import load_mb3_centernet
 from training.start import start_network
 
 HEADS = ('hm', 'wh', 'reg', 'tracking')
@@ -142,6 +144,23 @@ def test_wrong_starts_are_named(tmp_path):
         start_network(StartConfig('checkpoint', str(tmp_path / 'b.pt')), spec)
     with pytest.raises(ValueError, match=r"mb3_centernet is a mobilenetv3, received 'resnet18'"):
         start_network(StartConfig('mb3_centernet', str(Path(tmp_path))), spec)
+
+
+@pytest.mark.parametrize('edges', ['distances', 'offsets'])
+def test_boxes_of_the_published_detector_are_centred(shared_folder, edges):
+    """All of them half an input pixel further to the right and down, and nothing else."""
+    folder = shared_folder / 'weights' / 'mb3_centernet'
+    heads = ('hm', 'wh', 'ltrb', 'reg', 'tracking')
+    spec = make_spec('mobilenetv3', heads=heads, decode=DecodeRules(edges=edges))
+    tracker = start_network(StartConfig('mb3_centernet', str(folder)), spec).network.eval()
+    detector = load_mb3_centernet(folder, spec.classes)
+    image = torch.randint(255, (1, 3, 64, 96), generator=torch.Generator().manual_seed(1)).float()
+    with torch.inference_mode():
+        rows = candidate_rows(tracker(image), 10, box='ltrb', rules=spec.decode)
+        published = candidate_rows(detector(image), 10, box='ltrb')
+    torch.testing.assert_close(rows['scores'], published['scores'])
+    shift = 0.5 / spec.stride
+    torch.testing.assert_close(rows['boxes'], published['boxes'] + shift, atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize('architecture', ['resnet18', 'dla34_plain', 'mobilenetv2_plain'])

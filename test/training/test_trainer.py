@@ -298,7 +298,10 @@ def test_one_switch_gives_the_rules_of_the_original(shared_folder):
     assert trainer.spec.decode == original_rules().decode
     # What the starting detector says of boxes stays the same, in the signs of the original.
     ours = own_model(shared_folder, adaptive, factor, losses)
-    assert (ours.trainer.spec.resize, ours.trainer.spec.decode) == ('letterbox', DecodeRules())
+    assert (ours.trainer.spec.resize, ours.trainer.spec.decode) == (
+        'letterbox',
+        DecodeRules(box_votes=True),
+    )
     image = torch.rand(1, 3, 96, 128) * 255
     with torch.no_grad():
         theirs, own = (parts.trainer.network.eval()(image)['ltrb'] for parts in (original, ours))

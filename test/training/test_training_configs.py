@@ -30,7 +30,7 @@ CONFIGS = sorted(FOLDER.glob('*.yaml'))
 EXPERIMENTS = [
     path
     for path in CONFIGS
-    if not path.stem.startswith('tiny_') and path.stem != 'mobilenetv3_coco'
+    if not path.stem.startswith('tiny_') and path.stem not in ('mobilenetv3_coco', 'movenet_pose')
 ]
 # Of CenterTrack's and CenterNet's experiments folders; exdet's networks are not here.
 ORIGINALS = {

@@ -12,6 +12,7 @@ from training.augment import NO_AUGMENTATION
 from training.classes import COCO_CLASSES
 from training.config import CocoSet, DataConfig, MixedSet, TrainConfig
 from training.data.catalogue import missing_data_message
+from training.data.chosen_classes import choose_classes
 from training.data.coco_reader import ReadingRules
 from training.data.coco_video import CocoVideoSource
 from training.data.dataset import NO_NOISE, PreviousFramePairs, Sample, TrackingDataset
@@ -228,13 +229,13 @@ def _coco_source(
 def _own_mix(
     entry: MixedSet, name: str, config: TrainConfig, spec: ModelSpec, cache: ImageCache
 ) -> SourceMix:
-    if spec.classes != COCO_CLASSES:
+    if not set(spec.classes) <= set(COCO_CLASSES):
         raise ValueError(
-            f'{name}: this mix has the classes of COCO; expected model.classes: coco, '
-            f'received {spec.classes}'
+            f'{name}: this mix has the classes of COCO; expected model.classes: coco, or some of '
+            f'them, received {spec.classes}'
         )
     height, width = crop_size(config.data, spec)
-    sources, weights, _ = build_sources(
+    sources, weights, class_names = build_sources(
         DataSettings(
             Path(entry.root),
             height,
@@ -247,7 +248,8 @@ def _own_mix(
     )
     total = sum(weights)
     shares = [entry.weight * weight / total for weight in weights]
-    return SourceMix(tuple(sources), tuple(shares), (name,) * len(sources))
+    chosen = tuple(choose_classes(source, class_names, spec.classes) for source in sources)
+    return SourceMix(chosen, tuple(shares), (name,) * len(sources))
 
 
 def _cache(data: DataConfig) -> ImageCache:

@@ -38,6 +38,7 @@ class TorchEngine:
         self._device = torch_device(device)
         self.device = str(self._device)
         self.name = f'pytorch {torch.__version__}'
+        self.precision, self.max_batch = 'fp32', None
         self._graph = graph.eval().to(self._device)
 
     def run(
@@ -129,7 +130,10 @@ def load_onnx_model(model: str, *, device: str = 'auto') -> LoadedModel:
     """
     path = find_model(model)
     spec = ModelSpec.load(path)
-    engine = create_engine(path, spec, device=device, threads=0)
+    # Figures are to be those of the model, not of what is the fastest on this machine.
+    engine = create_engine(
+        path, spec, engine='onnxruntime', device=device, precision='fp32', threads=0
+    )
     return LoadedModel(engine, spec, size_multiple=32)
 
 

@@ -18,7 +18,7 @@ from training.losses.focal import focal_loss
 from training.losses.masks import mask_loss
 from training.losses.regression import binary_loss, giou_loss, l1_loss
 from training.losses.weights import EXTRA_LOSSES, loss_weights
-from training.models.layers import gather_cells
+from training.models.layers import gather_cells, pick_pairs
 
 Outputs = Mapping[str, Tensor]
 Batch = Mapping[str, Tensor]
@@ -123,4 +123,7 @@ class TotalLoss(nn.Module):
 def _rows(name: str, outputs: Outputs, batch: Batch) -> Tensor:
     """Raw outputs (B, rows, C) float32 of head `name` at its objects or joints."""
     indices = batch['joint_indices' if HEADS[name].place == 'joint' else 'indices']
-    return gather_cells(outputs[name].float(), indices)
+    rows = gather_cells(outputs[name].float(), indices)
+    if HEADS[name].per == 'place' and rows.shape[2] > 2:
+        return pick_pairs(rows, batch['joint_classes'])
+    return rows

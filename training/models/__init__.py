@@ -10,6 +10,7 @@ from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.preprocessing import SIZE_MULTIPLE
 from training.models import dla, hourglass, mobilenetv2, mobilenetv4, resnet, timm_backbone
 from training.models.mobilenetv3 import MobileNetV3CenterTrack
+from training.models.movenet import MoveNetCenterTrack
 from training.models.network import CenterTrackNetwork
 from training.models.original_checkpoint import LoadReport, load_checkpoint
 
@@ -26,6 +27,7 @@ class Architecture:
 
 _FAMILIES: tuple[tuple[type[CenterTrackNetwork], Mapping[str, Mapping[str, Any]]], ...] = (
     (MobileNetV3CenterTrack, {'mobilenetv3': {}}),
+    (MoveNetCenterTrack, {'movenet': {}}),
     (dla.DlaNetwork, dla.VARIANTS),
     (resnet.ResNetNetwork, resnet.VARIANTS),
     (hourglass.HourglassNetwork, hourglass.VARIANTS),

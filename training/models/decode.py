@@ -9,10 +9,11 @@ from torch import Tensor
 
 from centertrack_ros.model_spec import BoxKind, DecodeRules
 from training.activations import activate
+from training.models.box_votes import voted_edges
 from training.models.joints import CELL_MIDDLE, joint_extent, keypoint_rows, regressed_joints
-from training.models.layers import gather_cells
+from training.models.layers import gather_cells, pick_pairs
 from training.models.masks import dynamic_masks
-from training.models.peaks import NO_PEAK_LOGIT, best_peaks, cell_positions
+from training.models.peaks import NO_PEAK_LOGIT, Peaks, best_peaks, cell_positions
 
 DEFAULT_RULES = DecodeRules()
 # Row of the result -> head whose values it holds as they are.
@@ -63,12 +64,12 @@ def candidate_rows(
         'scores': scores,
         'classes': peaks.classes,
         'cells': cells,
-        'boxes': _boxes(maps, index, cells, peaks.classes, box, rules),
+        'boxes': _boxes(maps, peaks, cells, box, rules, activated),
     }
     if 'tracking' in maps:
         rows['tracking'] = gather_cells(maps['tracking'], index)
     if 'hps' in maps:
-        window = _joint_window(maps, index, cells, peaks.classes, rules)
+        window = _joint_window(maps, peaks, cells, rules, activated)
         rows['keypoints'] = keypoint_rows(
             maps, index, scores, window, rule=rules.joints, activated=activated
         )
@@ -87,11 +88,11 @@ def candidate_rows(
 
 def _boxes(
     maps: Mapping[str, Tensor],
-    index: Tensor,
+    peaks: Peaks,
     cells: Tensor,
-    classes: Tensor,
     box: BoxKind | None,
     rules: DecodeRules,
+    activated: bool,
 ) -> Tensor:
     """Boxes (B, K, 4) xyxy in output cells.
 
@@ -99,15 +100,22 @@ def _boxes(
     of the peak's class where the head has a pair of channels per class. Without any of them, the
     extent of the joints, or else an empty box at the centre.
     """
+    index = peaks.index
     if box == 'wh':
-        half = _sizes(maps, index, classes, rules) / 2
+        half = _sizes(maps, index, peaks.classes, rules) / 2
         center = _centers(maps, index, cells)
         return torch.cat([center - half, center + half], dim=2)
     if box is None:
         if 'hps' in maps:
             return joint_extent(regressed_joints(maps, index))
         return _centers(maps, index, cells).repeat(1, 1, 2)
-    first, second = gather_cells(maps[box], index).split(2, dim=2)
+    if box == 'ltrb' and rules.box_votes:
+        edges = voted_edges(
+            maps[box], peaks.best, index, cells, rule=rules.edges, activated=activated
+        )
+    else:
+        edges = gather_cells(maps[box], index)
+    first, second = edges.split(2, dim=2)
     if box == 'ltrb' and rules.edges == 'distances':
         return torch.cat([cells - first, cells + second], dim=2)
     return torch.cat([cells + first, cells + second], dim=2)
@@ -115,16 +123,16 @@ def _boxes(
 
 def _joint_window(
     maps: Mapping[str, Tensor],
-    index: Tensor,
+    peaks: Peaks,
     cells: Tensor,
-    classes: Tensor,
     rules: DecodeRules,
+    activated: bool,
 ) -> Tensor | None:
     """The visible box of each object, whatever its box is; None without a head for it."""
     box: BoxKind
     for box in ('ltrb', 'wh'):
         if box in maps:
-            return _boxes(maps, index, cells, classes, box, rules)
+            return _boxes(maps, peaks, cells, box, rules, activated)
     return None
 
 
@@ -133,9 +141,7 @@ def _sizes(
 ) -> Tensor:
     sizes = gather_cells(maps['wh'], index)
     if sizes.shape[2] > 2:
-        pairs = sizes.unflatten(2, (-1, 2))
-        chosen = classes[:, :, None, None].expand(-1, -1, 1, 2)
-        sizes = pairs.gather(2, chosen).squeeze(2)
+        sizes = pick_pairs(sizes, classes)
     return sizes.clamp(min=0) if rules.clamp_sizes else sizes
 
 

@@ -18,16 +18,21 @@ _PREFIX = 'network.'
 _SHAPES = 'unpadded_shapes'
 # Where it tells which weights it lacks, as others are equal: JSON, name -> name in the file.
 _EQUAL = 'equal_weights'
+# Where it tells which weights it lacks, as they are zero: JSON, name -> sizes.
+_ZERO = 'zero_weights'
 
 
-def record_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+def record_weights(
+    path: Path, weights: Mapping[str, Tensor], properties: Mapping[str, str] | None = None
+) -> None:
     """Write into an exported file how its weights differ from those of the network.
 
-    Some are larger, and of equal ones the exporter keeps one.
+    Some are larger, of equal ones the exporter keeps one, and of biases that are zero none.
 
     Args:
         path: `.onnx` file, replaced.
         weights: those of the graph before the export, by their names in the file.
+        properties: what else its metadata shall hold.
     """
     model = onnx.load(path)
     shapes = {
@@ -41,8 +46,11 @@ def record_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
         same = (other for other in held if torch.equal(weights[name], weights[other]))
         if (other := next(same, None)) is not None:
             equal[name] = other
-    properties = {_SHAPES: json.dumps(shapes), _EQUAL: json.dumps(equal, sort_keys=True)}
-    onnx.helper.set_model_props(model, properties)
+    absent = weights.keys() - set(held) - equal.keys()
+    zero = {name: list(weights[name].shape) for name in absent if not weights[name].any()}
+    own = {_SHAPES: json.dumps(shapes), _EQUAL: json.dumps(equal, sort_keys=True)}
+    own[_ZERO] = json.dumps(zero, sort_keys=True)
+    onnx.helper.set_model_props(model, {**(properties or {}), **own})
     onnx.save(model, path)
 
 
@@ -67,6 +75,9 @@ def read_exported_weights(path: Path) -> dict[str, Tensor]:
     for name, other in json.loads(properties.get(_EQUAL, '{}')).items():
         if name.startswith(_PREFIX):
             weights[name.removeprefix(_PREFIX)] = weights[other.removeprefix(_PREFIX)].clone()
+    for name, sizes in json.loads(properties.get(_ZERO, '{}')).items():
+        if name.startswith(_PREFIX):
+            weights[name.removeprefix(_PREFIX)] = torch.zeros(sizes)
     if not weights:
         raise ValueError(f'{path}: expected a model of training.export, found no weights of one')
     return weights

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -152,11 +155,32 @@ def upsample_twice(x: Tensor) -> Tensor:
     return scaled[:, :, : 2 * height, : 2 * width]
 
 
-def gather_cells(feature_map: Tensor, indices: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class CellMap:
+    """Stands for a map (B, C, H, W) of which only some cells are computed.
+
+    Attributes:
+        shape: of the map that it stands for.
+        at: flat cells (B, M) int64 -> values (B, M, C).
+    """
+
+    shape: tuple[int, ...]
+    at: Callable[[Tensor], Tensor]
+
+
+def gather_cells(feature_map: Tensor | CellMap, indices: Tensor) -> Tensor:
     """Values (B, M, C) of a map (B, C, H, W) at flat cells (B, M) int64."""
+    if isinstance(feature_map, CellMap):
+        return feature_map.at(indices)
     channels = feature_map.shape[1]
     picked = feature_map.flatten(2).gather(2, indices[:, None].expand(-1, channels, -1))
     return picked.transpose(1, 2)
+
+
+def pick_pairs(values: Tensor, numbers: Tensor) -> Tensor:
+    """Pair number (B, M) int64 of those in each row (B, M, 2 C) -> (B, M, 2)."""
+    pairs = values.unflatten(2, (-1, 2))
+    return pairs.gather(2, numbers[:, :, None, None].expand(-1, -1, 1, 2)).squeeze(2)
 
 
 def zero_convolution(convolution: nn.Conv2d) -> nn.Conv2d:

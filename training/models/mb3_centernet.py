@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from training.classes import COCO_CLASSES
 from training.models.mobilenetv3 import _BLOCKS, MobileNetV3CenterTrack
+from training.models.tensorflow_js import convolution_kernel, read_graph_weights
 
 HEADS = {'hm': 80, 'ltrb': 4}
 _BACKBONE = 'MobilenetV3'
@@ -23,23 +23,10 @@ def read_weights(folder: Path) -> dict[str, NDArray[np.float32]]:
     """Tensor name (without `tower_0/`) -> values, from `centernet.json` and `centernet.bin`.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: the manifest and the size of the binary file disagree.
+        FileNotFoundError, ValueError: see `read_graph_weights`.
     """
-    manifest = json.loads((folder / 'centernet.json').read_text())['weightsManifest']
-    data = (folder / 'centernet.bin').read_bytes()
-    weights, offset = {}, 0
-    for entry in (entry for group in manifest for entry in group['weights']):
-        stored = np.dtype(entry.get('quantization', entry)['dtype'])
-        count = int(np.prod(entry['shape'], dtype=np.int64))
-        if offset + count * stored.itemsize > len(data):
-            raise ValueError(f'centernet.bin ends within {entry["name"]}: {len(data)} bytes')
-        values = np.frombuffer(data, stored, count, offset).reshape(entry['shape'])
-        weights[entry['name'].removeprefix('tower_0/')] = values.astype(np.float32)
-        offset += count * stored.itemsize
-    if offset != len(data):
-        raise ValueError(f'centernet.bin: expected {offset} bytes, received {len(data)}')
-    return weights
+    weights = read_graph_weights(folder / 'centernet.json')
+    return {name.removeprefix('tower_0/'): values for name, values in weights.items()}
 
 
 def load_mb3_centernet(
@@ -71,9 +58,7 @@ def _state_dict(weights: dict[str, NDArray[np.float32]]) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
 
     def put(target: str, weight: str, bias: str | None, *, depthwise: bool = False) -> None:
-        # TensorFlow: HWIO and HWC1; PyTorch: OIHW and C1HW.
-        order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
-        state[f'{target}.weight'] = torch.from_numpy(weights[weight].transpose(order).copy())
+        state[f'{target}.weight'] = convolution_kernel(weights[weight], depthwise=depthwise)
         if bias is not None:
             state[f'{target}.bias'] = torch.from_numpy(weights[bias].copy())
 

@@ -1,8 +1,8 @@
-"""The part of the default network that sees two images and the prior heatmap."""
+"""The part of a network grown from a detector that sees two images and the prior heatmap."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,7 +10,7 @@ from torch.nn import functional
 from training.models.layers import SameConv2d, SeparableConv2d, upsample_twice
 
 MOTION_HEADS = ('reg', 'tracking')
-# Channels of the detector's stem, and of the map that its heads read.
+# Channels of the default detector's stem, and of the map that its heads read.
 STEM_CHANNELS = 16
 FEATURE_CHANNELS = 128
 
@@ -23,6 +23,8 @@ class Motion(nn.Module):
     Args:
         heads: channels of each, of `MOTION_HEADS`.
         previous_image, prior_heatmap: see `CenterTrackNetwork`.
+        stem_channels, activation: of the detector's stem; the previous image has such a one.
+        feature_channels: of the map that the detector's heads read.
     """
 
     def __init__(
@@ -31,13 +33,17 @@ class Motion(nn.Module):
         *,
         previous_image: bool,
         prior_heatmap: bool,
+        stem_channels: int = STEM_CHANNELS,
+        feature_channels: int = FEATURE_CHANNELS,
+        activation: Callable[[Tensor], Tensor] = functional.hardswish,
     ) -> None:
         super().__init__()
-        self.previous_stem = SameConv2d(3, STEM_CHANNELS, 3, stride=2) if previous_image else None
+        self._activation = activation
+        self.previous_stem = SameConv2d(3, stem_channels, 3, stride=2) if previous_image else None
         # Sums instead of concatenations throughout: the trunk takes a quarter less time.
-        self.reduce_current = SeparableConv2d(STEM_CHANNELS, 32, 5, stride=2)
+        self.reduce_current = SeparableConv2d(stem_channels, 32, 5, stride=2)
         self.reduce_previous = (
-            SeparableConv2d(STEM_CHANNELS, 32, 5, stride=2) if previous_image else None
+            SeparableConv2d(stem_channels, 32, 5, stride=2) if previous_image else None
         )
         self.refine_4 = SeparableConv2d(32, 48, 5)
         self.prior_stem = nn.Conv2d(1, 48, 3, padding=1, bias=False) if prior_heatmap else None
@@ -46,7 +52,7 @@ class Motion(nn.Module):
         self.context = SeparableConv2d(64, 64, 5)
         self.lateral_16 = nn.Conv2d(64, 48, 1)
         self.refine_8 = SeparableConv2d(48, 48, 5)
-        self.appearance = nn.Conv2d(FEATURE_CHANNELS, 48, 1)
+        self.appearance = nn.Conv2d(feature_channels, 48, 1)
         self.hidden = SeparableConv2d(48, 64, 3)
         self._heads = dict(heads)
         # One convolution for all of them: runtimes compute it faster than one each.
@@ -62,8 +68,8 @@ class Motion(nn.Module):
         """Tell the motion.
 
         Args:
-            stem: (B, 16, H/2, W/2), the detector's stem on the current image.
-            features: (B, 128, H/4, W/4), what the detector's heads read.
+            stem: (B, `stem_channels`, H/2, W/2), the detector's stem on the current image.
+            features: (B, `feature_channels`, H/4, W/4), what the detector's heads read.
             previous_image: (B, 3, H, W), not read where its stem is missing.
             prior_heatmap: (B, 1, H/4, W/4), the same; None for an empty one.
 
@@ -73,7 +79,7 @@ class Motion(nn.Module):
         relu = functional.relu
         at_4 = self.reduce_current(stem)
         if self.previous_stem is not None and self.reduce_previous is not None:
-            previous = functional.hardswish(self.previous_stem(previous_image))
+            previous = self._activation(self.previous_stem(previous_image))
             at_4 = at_4 + self.reduce_previous(previous)
         at_4 = self.refine_4(relu(at_4))
         if self.prior_stem is not None and prior_heatmap is not None:
@@ -82,7 +88,11 @@ class Motion(nn.Module):
         at_8 = relu(self.reduce_8(at_4))
         at_16 = relu(self.context(relu(self.reduce_16(at_8))))
         at_8 = relu(self.refine_8(at_8 + upsample_twice(self.lateral_16(at_16))))
-        at_4 = relu(at_4 + upsample_twice(at_8) + self.appearance(features))
-        outputs = self.outputs(relu(self.hidden(at_4)))
+        return self._maps(at_4 + upsample_twice(at_8), features)
+
+    def _maps(self, trunk: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """The last layers, from the (B, 48, H/4, W/4) that the trunk has to say."""
+        at_4 = functional.relu(trunk + self.appearance(features))
+        outputs = self.outputs(functional.relu(self.hidden(at_4)))
         maps = outputs.split(tuple(self._heads.values()), dim=1)
         return dict(zip(self._heads, maps, strict=True))

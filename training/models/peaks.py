@@ -22,11 +22,13 @@ class Peaks:
         values: (B, K), of the heatmap: logits or scores.
         classes: (B, K) int64.
         index: (B, K) int64, flat cell y * w + x.
+        best: (B, 1, h, w), the heatmap's best class of every cell.
     """
 
     values: Tensor
     classes: Tensor
     index: Tensor
+    best: Tensor
 
 
 def suppress_neighbours(heatmap: Tensor, floor: float) -> Tensor:
@@ -37,7 +39,7 @@ def suppress_neighbours(heatmap: Tensor, floor: float) -> Tensor:
         floor: 0 for scores, as `_nms` of CenterTrack and CenterNet; `NO_PEAK_LOGIT` for logits.
     """
     highest = functional.max_pool2d(heatmap, 3, stride=1, padding=1)
-    return torch.where(heatmap == highest, heatmap, torch.full_like(heatmap, floor))
+    return torch.where(heatmap == highest, heatmap, floor)
 
 
 def best_peaks(heatmap: Tensor, count: int, rule: PeakRule, floor: float) -> Peaks:
@@ -67,10 +69,10 @@ def best_peaks(heatmap: Tensor, count: int, rule: PeakRule, floor: float) -> Pea
         return _best_of_all_classes(heatmap, count, floor)
     # With the classes of a cell beside each other, ONNX Runtime leaves its own layout only once.
     cells = heatmap.permute(0, 2, 3, 1).flatten(1, 2)
-    best = cells.amax(dim=2).unflatten(1, heatmap.shape[2:])
-    values, index = torch.topk(suppress_neighbours(best[:, None], floor).flatten(1), count)
+    best = cells.amax(dim=2).unflatten(1, heatmap.shape[2:])[:, None]
+    values, index = torch.topk(suppress_neighbours(best, floor).flatten(1), count)
     rows = cells.gather(1, index[:, :, None].expand(-1, -1, cells.shape[2]))
-    return Peaks(values, rows.argmax(dim=2), index)
+    return Peaks(values, rows.argmax(dim=2), index, best)
 
 
 def channel_peaks(heatmap: Tensor, count: int, floor: float) -> tuple[Tensor, Tensor]:
@@ -92,4 +94,5 @@ def _best_of_all_classes(heatmap: Tensor, count: int, floor: float) -> Peaks:
     per_class = values.shape[2]
     values, chosen = torch.topk(values.flatten(1), count)
     classes = torch.div(chosen, per_class, rounding_mode='floor')
-    return Peaks(values, classes, index.flatten(1).gather(1, chosen))
+    best = heatmap.amax(dim=1, keepdim=True)
+    return Peaks(values, classes, index.flatten(1).gather(1, chosen), best)

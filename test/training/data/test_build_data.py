@@ -158,6 +158,7 @@ def test_other_complaints(small: SmallSet, shared_folder: Path) -> None:
         build_training_set(config, model_spec(config))
     own = MixedSet('mix', str(shared_folder / 'data'))
     config = train_config(own, epoch_length=8)
+    config = replace(config, model=replace(config.model, classes=('person', 'forklift')))
     with pytest.raises(ValueError, match=r'model.classes: coco'):
         build_training_set(config, model_spec(config))
     small.change(lambda content: content.update(images=[], annotations=[]))

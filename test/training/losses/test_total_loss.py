@@ -27,6 +27,7 @@ _COUNTED = {
     'class': 2,
     'joint': JOINTS,
     'joint_xy': 2 * JOINTS,
+    'place': 2,
     'mask_feature': mask_weight_count(8),
 }
 CHANNELS = {name: head.channels or _COUNTED.get(head.per, 8) for name, head in HEADS.items()}
@@ -106,6 +107,21 @@ def test_terms_are_the_losses_of_the_table() -> None:
         torch.testing.assert_close(terms[name], expected)
     ltrb = gather_cells(maps['ltrb'], objects)
     torch.testing.assert_close(terms['giou'], giou_loss(ltrb, targets['ltrb'], targets['mask']))
+
+
+def test_each_joint_learns_its_own_offset() -> None:
+    maps = {'hp_offset': torch.randn(2, 2 * JOINTS, *SHAPE).requires_grad_()}
+    targets = batch()
+    targets['joint_mask'][:, 1::JOINTS] = 0
+    targets['hp_offset_mask'][:, 1::JOINTS] = 0
+    terms = TotalLoss(maps)([maps], targets)
+    rows = gather_cells(maps['hp_offset'], targets['joint_indices']).unflatten(2, (JOINTS, 2))
+    own = torch.stack([rows[:, row, row % JOINTS] for row in range(ROWS * JOINTS)], dim=1)
+    expected = l1_loss(own, targets['hp_offset'], targets['hp_offset_mask'])
+    torch.testing.assert_close(terms['hp_offset'], expected)
+    terms['total'].backward()
+    learnt = maps['hp_offset'].grad.abs().sum((0, 2, 3)) > 0
+    assert learnt.tolist() == [True, True, False, False, True, True]
 
 
 def test_original_clamps_scores_and_averages_empty_angles() -> None:

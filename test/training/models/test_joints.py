@@ -115,3 +115,32 @@ def test_logits_and_more_objects_than_cells():
 def test_pose_scores():
     keypoints = torch.tensor([[[[0.0, 0.0, 0.5], [0.0, 0.0, 1.0]]]])
     assert pose_scores(keypoints, torch.tensor([[0.5]])).tolist() == [[0.375]]
+
+
+def test_movenet_takes_the_highest_peak_near_ones_first():
+    maps = _maps()
+    maps['hm_hp'][0, :, 5, 6] = 0.2
+    maps['hm_hp'][0, 0, 8, 7] = 0.9  # the shorter side of the map has 16 cells
+    maps['hm_hp'][0, 1, 8, 12] = 0.9  # too far away
+    joints = _rows(maps, 'movenet')
+    assert joints[:, :2].tolist() == [[7.25, 8.25], [6.25, 5.25]]
+    squares = np.array([1.25**2 + 1.25**2, 0.25**2 + 1.75**2])
+    np.testing.assert_allclose(joints[:, 2], [0.9, 0.2] * np.exp(-squares / (0.3 * 16)), rtol=1e-6)
+    # Unlike the nearest, a peak outside the window does not stand in the way of one inside.
+    narrow = torch.tensor([4.0, 2.0, 7.0, 12.0]).expand(1, 3, 4)
+    assert _rows(maps, 'movenet', narrow)[:, :2].tolist() == [[6.25, 5.25]] * 2
+
+
+def test_movenet_knows_nothing_of_joints_without_a_peak():
+    joints = _rows(_maps(), 'movenet')
+    assert joints.tolist() == [[6, 7, 0]] * 2
+
+
+@pytest.mark.parametrize('rule', ['centertrack', 'centernet', 'movenet'])
+def test_an_offset_for_each_joint(rule):
+    maps = _maps()
+    maps['hp_offset'] = torch.tensor([0.25, 0.5, 0.75, 1.5])[None, :, None, None].expand(
+        1, 4, 16, 20
+    )
+    maps['hm_hp'][0, :, 7, 6] = 0.5
+    assert _rows(maps, rule)[:, :2].tolist() == [[6.25, 7.5], [6.75, 8.5]]
