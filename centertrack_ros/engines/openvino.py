@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class OpenVinoEngine:
         self.device = 'cpu'
         self.name = f'openvino {openvino.__version__.split("-")[0]} (CPU, {self.precision})'
         self._path = model_file(model_path, precision=self.precision)
-        self._core: Any = openvino.Core()
+        self._core = _core()
         abilities = self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         if self.precision == 'bf16' and 'BF16' not in abilities:
             raise RuntimeError(
@@ -139,6 +140,19 @@ class OpenVinoEngine:
         if len(self._requests) > _KEPT_SIZES:
             self._requests.popitem(last=False)
         return self._requests[shapes]
+
+
+@functools.cache
+def _core() -> Any:
+    """The library's state, one for all engines and for as long as the process lives.
+
+    Its CPU plugin gives the thread that loads it a stack for signal handlers of its own, and
+    unmaps that when it is dropped; dropped by another thread, as an engine may be, it leaves the
+    first one to die of SIGSEGV at its next signal (seen with 2026.4).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _check_signature(model: Any, spec: ModelSpec, model_path: Path) -> int | None:

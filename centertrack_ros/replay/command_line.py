@@ -59,11 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupted = threading.Event()
     try:
         with _interruptible(interrupted):
-            _replay(options)
+            _replay(options, interrupted)
     except KeyboardInterrupt:
         interrupted.set()
     except (ValueError, OSError, ImportError, RuntimeError) as error:
-        # A library that is interrupted while it loads says that it cannot be imported.
         if not interrupted.is_set():
             print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
             return EXIT_EXPLAINED
@@ -92,7 +91,13 @@ def _interruptible(interrupted: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _replay(options: argparse.Namespace) -> None:
+def _check(interrupted: threading.Event) -> None:
+    """Interrupt again: a library that was interrupted while it loads only calls itself missing."""
+    if interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+def _replay(options: argparse.Namespace, interrupted: threading.Event) -> None:
     output: Path = options.output
     check_output(output)
     settings = _settings(options)
@@ -109,12 +114,18 @@ def _replay(options: argparse.Namespace) -> None:
         if source.count is not None:
             truth.check_length(source.count)
     with staged_output(output) as folder:
-        run = _run(source, settings, options)
+        run = _run(source, settings, options, interrupted)
         summary = _write_files(folder, source, run, settings, spec, truth, video=options.video)
+        _check(interrupted)
     _print_summary(summary, output)
 
 
-def _run(source: Source, settings: Settings, options: argparse.Namespace) -> ReplayRun:
+def _run(
+    source: Source,
+    settings: Settings,
+    options: argparse.Namespace,
+    interrupted: threading.Event,
+) -> ReplayRun:
     if options.mode == 'live':
         if options.backdate:
             raise ValueError('--backdate: expected --mode offline; a node cannot report the past')
@@ -126,6 +137,7 @@ def _run(source: Source, settings: Settings, options: argparse.Namespace) -> Rep
     pipeline.step(np.zeros((spec.input_height, spec.input_width, 3), np.uint8), 0.0)
     pipeline.reset()
     try:
+        _check(interrupted)
         with progress_bar(source.count, 'tracking') as bar:
             return run_offline(source, pipeline, bar.update, backdate=options.backdate)
     finally:

@@ -103,6 +103,19 @@ def test_another_model_at_the_same_path_is_measured(model, small, cache, caplog)
     assert 'measured now' in caplog.text
 
 
+def test_what_cannot_be_loaded_is_left_out_with_its_reason(model, small, cache, caplog):
+    shutil.copy(model, model.with_suffix('.int8.onnx'))
+    model.write_bytes(b'not a model')
+    engine = create_engine(model, small, device='cpu', threads=1)
+    assert engine.precision == 'int8'
+    for name in ORDER:
+        assert f'{name} is left out: ' in caplog.text
+    assert list(_entry(cache)['milliseconds']) == [
+        'onnxruntime int8 on cpu',
+        'openvino int8 on cpu',
+    ]
+
+
 def test_nothing_can_be_loaded(model, small):
     model.write_bytes(b'not a model')
     with pytest.raises(ValueError, match=r'onnxruntime fp32 on cpu: .*openvino fp32 on cpu: '):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -221,3 +222,27 @@ def test_unknown_device_is_named(model_path, device):
 
 def test_expected_inputs(spec):
     assert expected_inputs(spec)['prior_heatmap'] == (np.float32, (1, 1, 24, 40))
+
+
+@pytest.mark.parametrize('name', ENGINES)
+def test_an_engine_may_be_freed_in_another_thread(name, model_path):
+    """It must leave the first thread able to handle signals: OpenVINO lends it a signal stack."""
+    _require(name)
+    code = (
+        'import gc, os, signal, sys, threading\n'
+        'from pathlib import Path\n'
+        'from centertrack_ros.engines import create_engine\n'
+        'from centertrack_ros.model_spec import ModelSpec\n'
+        'path = Path(sys.argv[1])\n'
+        'spec = ModelSpec.load(path)\n'
+        'engines = [create_engine(path, spec, engine=sys.argv[2], device="cpu", threads=1)]\n'
+        'free = lambda: (engines.pop().close(), gc.collect())\n'
+        'thread = threading.Thread(target=free)\n'
+        'thread.start()\n'
+        'thread.join()\n'
+        'handled = []\n'
+        'signal.signal(signal.SIGUSR1, lambda *_: handled.append(1))\n'
+        'os.kill(os.getpid(), signal.SIGUSR1)\n'
+        'assert handled\n'
+    )
+    subprocess.run([sys.executable, '-c', code, str(model_path), name], check=True, cwd=ROOT)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,7 @@ import pytest
 from replay_helpers import FRAME_COUNT
 from rosbags.rosbag2 import Reader
 
+from centertrack_ros.factory import build_pipeline
 from centertrack_ros.replay import command_line as command
 from centertrack_ros.replay.metrics import evaluate
 from centertrack_ros.replay.mot_files import format_mot, read_mot
@@ -231,6 +234,18 @@ def test_interrupt(video_path, tmp_path, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, 'run_offline', interrupted)
+    assert _run(video_path, '--output', tmp_path / 'out') == 130
+    assert 'interrupted' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupt_that_a_library_swallows(video_path, tmp_path, capsys, monkeypatch):
+    def build(settings):
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        return build_pipeline(settings)
+
+    monkeypatch.setattr(command, 'build_pipeline', build)
     assert _run(video_path, '--output', tmp_path / 'out') == 130
     assert 'interrupted' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
