@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from centertrack_ros.datatypes import Candidates, FloatArray, Image
 from centertrack_ros.engines.base import (
@@ -18,13 +17,14 @@ from centertrack_ros.engines.base import (
     check_outputs,
     expected_inputs,
     expected_outputs,
+    named_inputs,
     parse_device,
 )
 from centertrack_ros.engines.files import check_precision, model_file
 from centertrack_ros.model_spec import ModelSpec
 
-# Of an int8 file, what is not quantised is computed in fp32.
-_HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'int8': 'f32'}
+# Of an int8 file, what is not quantised is computed in the first that the processor has.
+_HINTS = {'fp32': ('f32',), 'bf16': ('bf16',), 'int8': ('bf16', 'f32')}
 # Sizes and batches for which a compiled model is kept.
 _KEPT_SIZES = 8
 
@@ -75,14 +75,17 @@ class OpenVinoEngine:
         self._path = model_file(model_path, precision=self.precision)
         self._core = _core()
         abilities = self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-        if self.precision == 'bf16' and 'BF16' not in abilities:
+        hints = [
+            hint for hint in _HINTS[self.precision] if hint == 'f32' or hint.upper() in abilities
+        ]
+        if not hints:
             raise RuntimeError(
                 f'precision bf16: this processor computes in {sorted(abilities)} only; '
                 'set precision to fp32 or int8'
             )
         self._settings: dict[str, Any] = {
             # Without the hint OpenVINO computes in bfloat16 on processors that can.
-            'INFERENCE_PRECISION_HINT': _HINTS[self.precision],
+            'INFERENCE_PRECISION_HINT': hints[0],
             # One request at a time: the other hint, THROUGHPUT, divides the cores among several.
             'PERFORMANCE_HINT': 'LATENCY',
         }
@@ -102,12 +105,7 @@ class OpenVinoEngine:
     def run(self, image: Image, previous_image: Image, prior_heatmap: FloatArray) -> Candidates:
         """Run the graph; see `engines.base.Engine.run`."""
         check_batch(len(image), self.max_batch, self._path)
-        given: dict[str, NDArray[Any]] = {
-            'image': image,
-            'previous_image': previous_image,
-            'prior_heatmap': prior_heatmap,
-        }
-        inputs = {name: given[name] for name in self._inputs}
+        inputs = named_inputs(self._inputs, image, previous_image, prior_heatmap)
         request = self._request(tuple(array.shape for array in inputs.values()))
         # The inputs are read where they lie; the outputs are copies, as the next call overwrites
         # the buffers.
