@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from centertrack_ros.engines.files import is_variant
 from centertrack_ros.model_spec import ModelSpec
 
 
@@ -16,7 +17,9 @@ def test_round_trip(spec, tmp_path):
 
 
 def test_shipped_models_have_valid_specs(model_path):
-    for path in model_path.parent.glob('*.onnx'):
+    paths = [path for path in model_path.parent.glob('*.onnx') if not is_variant(path)]
+    assert model_path in paths
+    for path in paths:
         assert ModelSpec.load(path).name == path.stem
 
 
@@ -33,6 +36,8 @@ def test_shipped_models_have_valid_specs(model_path):
         ({'channel_std': [1.0, 0.0, 1.0]}, 'channel_std: expected positive values'),
         ({'prior_heatmap': 'yes'}, "prior_heatmap: expected one of .* received 'yes'"),
         ({'classes': []}, 'classes: expected at least one'),
+        ({'trained_focal_length': 0}, 'trained_focal_length: expected pixels above 0'),
+        ({'trained_focal_length': float('nan')}, 'trained_focal_length: .* received nan'),
         ({'surprise': 1}, "unknown keys \\['surprise'\\]"),
         ({'thresholds': {'detection': 0.1}}, 'thresholds'),
         (
@@ -71,3 +76,20 @@ def test_no_json_is_an_error(tmp_path):
 def test_bool_is_no_size(spec):
     with pytest.raises(ValueError, match='stride'):
         replace(spec, stride=0)
+
+
+def test_files_from_before_the_focal_length(spec, tmp_path):
+    values = spec.to_dict()
+    del values['trained_focal_length']
+    (tmp_path / 'old.json').write_text(json.dumps(values))
+    assert ModelSpec.load(tmp_path / 'old.json').trained_focal_length is None
+    known = replace(spec, trained_focal_length=721.5)
+    known.save(tmp_path / 'new.json')
+    assert ModelSpec.load(tmp_path / 'new.json') == known
+
+
+def test_which_models_have_boxes_in_space(spec):
+    assert not spec.has_boxes_3d
+    heads = {**spec.heads, 'dep': 1, 'dim': 3}
+    assert not replace(spec, heads=heads).has_boxes_3d
+    assert replace(spec, heads={**heads, 'rot': 8}).has_boxes_3d
