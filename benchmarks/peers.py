@@ -13,7 +13,6 @@ runs with its real weights and all of its tracks. Both take turns with the same 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -36,6 +35,7 @@ from benchmarks.speed.figures import (
 from benchmarks.speed.peer_environment import default_folder, make_environment
 from benchmarks.speed.protocol import Answer, Worker, WorkerError
 from benchmarks.speed.turns import Outcome, speed_ratio, take_turns
+from centertrack_ros.engines.hardware import core_count
 from centertrack_ros.factory import find_model
 from centertrack_ros.replay.progress import progress_bar
 from centertrack_ros.replay.sources import open_source
@@ -56,7 +56,7 @@ def peer_threads(threads: int) -> dict[str, int]:
     Args:
         threads: of our engine, 0 = all cores.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = core_count()
     title = f'Ultralytics {Path(NETWORK).stem} + ByteTrack'
     return {f'{title}, {threads or cores} threads': threads or cores, f'{title}, as it comes': 0}
 

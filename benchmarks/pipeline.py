@@ -8,91 +8,52 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from centertrack_ros.datatypes import Tracks
+from benchmarks.speed.arguments import DEFAULT_VIDEO
+from benchmarks.speed.steps import MESSAGE, TimedStep
 from centertrack_ros.factory import build_pipeline
 from centertrack_ros.pipeline import STAGES, TrackingPipeline
 from centertrack_ros.replay.evaluation import load_ground_truth
-from centertrack_ros.replay.records import FrameRecord, ReplayRun
+from centertrack_ros.replay.records import ReplayRun
 from centertrack_ros.replay.sources import Source, open_source
 from centertrack_ros.replay.summary import environment
 from centertrack_ros.settings import Settings
 
-DEFAULT_VIDEO = Path(__file__).resolve().parent.parent / 'samples' / 'pets09_s2l1.mp4'
 WARM_UP_IMAGES = 5
 AIM_PERCENT = 10.0
 
-Message = Callable[[Tracks, int], object]
 
+def measure(pipeline: TrackingPipeline, source: Source, limit: int) -> ReplayRun:
+    """Run the loop over a recording; latencies and stages have the messages in them.
 
-def message_builder(classes: tuple[str, ...]) -> Message | None:
-    """Builds the ROS message of an image's tracks; None where there is no ROS."""
-    try:
-        from std_msgs.msg import Header
-
-        from centertrack_ros.ros.messages import tracks_to_msg
-    except ImportError:
-        return None
-
-    def build(tracks: Tracks, stamp_ns: int) -> object:
-        header = Header(frame_id='camera')
-        header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
-        return tracks_to_msg(tracks, header, classes)
-
-    return build
-
-
-def measure(
-    pipeline: TrackingPipeline, source: Source, limit: int
-) -> tuple[ReplayRun, list[float]]:
-    """Run the loop over a recording.
-
-    Returns:
-        The run, and milliseconds of message building for each image (empty without ROS).
+    Raises:
+        ValueError: it has no images but those to warm up.
     """
-    build = message_builder(pipeline.spec.classes)
-    records: list[FrameRecord] = []
-    message_ms: list[float] = []
-    for index, frame in enumerate(source):
-        if limit and index == limit + WARM_UP_IMAGES:
-            break
-        start = time.perf_counter()
-        result = pipeline.step(frame.image, frame.stamp)
-        stepped = time.perf_counter()
-        if build is not None:
-            build(result.tracks, frame.stamp_ns)
-            message_ms.append((time.perf_counter() - stepped) * 1e3)
-        records.append(
-            FrameRecord(
-                frame.stamp_ns,
-                frame.frame_id,
-                result.tracks[result.tracks.reported],
-                (stepped - start) * 1e3,
-                result.stage_ms,
-            )
+    step = TimedStep([pipeline])
+    images = islice(source, limit + WARM_UP_IMAGES) if limit else source
+    records = [step(frame.image, frame.stamp_ns) for frame in images]
+    if len(records) <= WARM_UP_IMAGES:
+        raise ValueError(
+            f'{source.description}: expected more than {WARM_UP_IMAGES} images, '
+            f'received {len(records)}'
         )
-    run = ReplayRun('offline', records, 1.0, pipeline.engine.name, pipeline.engine.device, {})
-    return run, message_ms
+    return ReplayRun('offline', records, 1.0, pipeline.engine.name, pipeline.engine.device, {})
 
 
-def figures(run: ReplayRun, message_ms: list[float]) -> dict[str, Any]:
+def figures(run: ReplayRun) -> dict[str, Any]:
     """Medians per stage, the sum of all but the network's, and its share of the step."""
     rows = run.records[WARM_UP_IMAGES:]
     stage_ms = {
-        stage: float(np.median([record.stage_ms[stage] for record in rows])) for stage in STAGES
+        stage: float(np.median([record.stage_ms[stage] for record in rows]))
+        for stage in rows[0].stage_ms
     }
-    if message_ms:
-        stage_ms['message'] = float(np.median(message_ms[WARM_UP_IMAGES:]))
     others = sum(value for stage, value in stage_ms.items() if stage != 'network')
     whole_ms = [record.latency_ms or 0.0 for record in rows]
-    if message_ms:
-        whole_ms = list(np.add(whole_ms, message_ms[WARM_UP_IMAGES:]))
     return {
         'engine': run.engine,
         'device': run.device,
@@ -117,7 +78,7 @@ def print_table(results: list[dict[str, Any]], source: Source) -> None:
 
     print(f'{source.description}, median milliseconds per image')
     line('', names)
-    for stage in (*STAGES, 'message'):
+    for stage in (*STAGES, MESSAGE):
         line(
             stage,
             [
@@ -167,8 +128,8 @@ def main() -> int:
             | {'engine': engine, 'precision': precision}
         )
         pipeline = build_pipeline(settings)
-        run, message_ms = measure(pipeline, source, options.images)
-        result = figures(run, message_ms)
+        run = measure(pipeline, source, options.images)
+        result = figures(run)
         if options.ground_truth:
             truth = load_ground_truth(options.ground_truth, pipeline.spec.classes, ())
             result |= truth.score(run)

@@ -19,9 +19,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.pipeline import DEFAULT_VIDEO, Message, message_builder
 from benchmarks.scaling_crowd import CROWD_IMAGE, Crowd
 from benchmarks.scaling_plot import write_plot
+from benchmarks.speed.arguments import DEFAULT_VIDEO
+from benchmarks.speed.steps import Message, message_builder
 from centertrack_ros.camera_motion import estimate_motion, grey_picture
 from centertrack_ros.datatypes import Candidates, FrameTransform, Image, Tracks
 from centertrack_ros.decoding import decode

@@ -18,8 +18,9 @@ import yaml
 from torch.utils.tensorboard import SummaryWriter
 
 from centertrack_ros.datatypes import Image
+from centertrack_ros.engines.hardware import processor_name
+from centertrack_ros.files import write_atomically
 from training.checkpoint import git_commit
-from training.convert.files import write_atomically
 
 Scalars = Mapping[str, float]
 
@@ -130,21 +131,11 @@ def environment(command: Sequence[str]) -> dict[str, Any]:
         'torch': torch.__version__,
         'cuda': torch.version.cuda,
         'platform': platform.platform(),
-        'cpu': _cpu_name(),
+        'cpu': processor_name(),
         'cores': os.cpu_count(),
         'gpus': gpus,
         'processes': int(os.environ.get('WORLD_SIZE', '1')),
     }
-
-
-def _cpu_name() -> str:
-    information = Path('/proc/cpuinfo')
-    if information.is_file():
-        for line in information.read_text(encoding='utf-8').splitlines():
-            key, _, value = line.partition(':')
-            if key.strip() == 'model name':
-                return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def _forget_after(log: Path, step: int) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pipeline import DEFAULT_VIDEO
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.replay.evaluation import load_ground_truth
 from centertrack_ros.replay.sources import Source
+
+DEFAULT_VIDEO = Path(__file__).resolve().parents[2] / 'samples' / 'pets09_s2l1.mp4'
 
 
 def natural(text: str) -> int:

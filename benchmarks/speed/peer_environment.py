@@ -12,7 +12,7 @@ import venv
 from pathlib import Path
 
 from benchmarks.speed.protocol import WorkerError
-from centertrack_ros.engines.choices import cache_file
+from centertrack_ros.files import cache_folder
 
 # What Ultralytics says that it needs for tracking, with OpenCV's build without windows.
 _PACKAGES = (
@@ -36,7 +36,7 @@ _LOG = 'install.log'
 
 def default_folder() -> Path:
     """In the user's cache folder, as it can be made again."""
-    return cache_file().parent / 'peers' / 'ultralytics'
+    return cache_folder() / 'peers' / 'ultralytics'
 
 
 def make_environment(folder: Path) -> str:

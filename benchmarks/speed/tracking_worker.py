@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.memory import resident_mib
-from benchmarks.pipeline import Message, message_builder
 from benchmarks.speed.frames import read_turn
 from benchmarks.speed.protocol import Answer, serve
-from centertrack_ros.datatypes import Image
+from benchmarks.speed.steps import TimedStep
 from centertrack_ros.factory import assemble_pipeline, build_pipeline
-from centertrack_ros.pipeline import STAGES, StepResult, TrackingPipeline, batches, step_batch
+from centertrack_ros.pipeline import TrackingPipeline
 from centertrack_ros.replay.evaluation import load_ground_truth
 from centertrack_ros.replay.records import FrameRecord, ReplayRun
 from centertrack_ros.settings import Settings
@@ -32,7 +31,7 @@ class TrackingWorker:
         self._cameras: list[TrackingPipeline] = []
         self._tracked: tuple[str, ...] = ()
         self._records: list[FrameRecord] = []
-        self._message: Message | None = None
+        self._step: TimedStep | None = None
 
     def open(self, settings: dict[str, Any], cameras: int) -> Answer:
         """Load the engine.
@@ -49,7 +48,7 @@ class TrackingWorker:
         more = [assemble_pipeline(engine, spec, checked) for _ in range(cameras - 1)]
         self._cameras = [first, *more]
         self._tracked = checked.class_filter
-        self._message = message_builder(spec.classes)
+        self._step = TimedStep(self._cameras)
         return {
             'name': engine.name,
             'device': engine.device,
@@ -66,19 +65,23 @@ class TrackingWorker:
             stage, `message` where there is ROS), `objects` (tracks of the first camera); and
             `rss_mib`.
         """
+        assert self._step is not None, 'asked before `open`'
         images, stamps_ns = read_turn(Path(path))
         if not self._records:
             for image, stamp_ns in zip(images[:_WARM_UP_IMAGES], stamps_ns, strict=False):
                 self._step(image, stamp_ns)
             for camera in self._cameras:
                 camera.reset()
-        rows = [self._timed(*given) for given in zip(images, stamps_ns, strict=True)]
-        self._records += [record for record, _ in rows]
+        records = [self._step(*given) for given in zip(images, stamps_ns, strict=True)]
+        self._records += records
         del images
         return {
-            'step_ms': [record.latency_ms for record, _ in rows],
-            'stage_ms': {stage: [stage_ms[stage] for _, stage_ms in rows] for stage in rows[0][1]},
-            'objects': [len(record.tracks) for record, _ in rows],
+            'step_ms': [record.latency_ms for record in records],
+            'stage_ms': {
+                stage: [record.stage_ms[stage] for record in records]
+                for stage in records[0].stage_ms
+            },
+            'objects': [len(record.tracks) for record in records],
             'rss_mib': resident_mib(os.getpid()),
         }
 
@@ -91,32 +94,6 @@ class TrackingWorker:
         run = ReplayRun('offline', self._records, 0.0, engine.name, engine.device, {})
         scores = seen.score(run)
         return {name.lower(): scores[name] for name in _SCORES}
-
-    def _timed(self, image: Image, stamp_ns: int) -> tuple[FrameRecord, dict[str, float]]:
-        start = time.perf_counter()
-        results = self._step(image, stamp_ns)
-        stepped = time.perf_counter()
-        if self._message is not None:
-            for result in results:
-                self._message(result.tracks, stamp_ns)
-        end = time.perf_counter()
-        stage_ms = self._stages(results, image)
-        if self._message is not None:
-            stage_ms['message'] = (end - stepped) * 1e3
-        tracks = results[0].tracks
-        record = FrameRecord(stamp_ns, '', tracks[tracks.reported], (end - start) * 1e3)
-        return record, stage_ms
-
-    def _step(self, image: Image, stamp_ns: int) -> list[StepResult]:
-        count = len(self._cameras)
-        return step_batch(self._cameras, [image] * count, [stamp_ns * 1e-9] * count)
-
-    def _stages(self, results: list[StepResult], image: Image) -> dict[str, float]:
-        """Of all cameras together; those of one batch all say how long its network ran."""
-        sums = {stage: sum(result.stage_ms[stage] for result in results) for stage in STAGES}
-        groups = batches(self._cameras, [image] * len(self._cameras))
-        sums['network'] = sum(results[rows[0]].stage_ms['network'] for rows in groups)
-        return sums
 
 
 if __name__ == '__main__':

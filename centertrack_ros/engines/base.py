@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,6 +81,18 @@ def expected_inputs(spec: ModelSpec) -> dict[str, tuple[type[np.generic], tuple[
 def expected_outputs(spec: ModelSpec) -> list[str]:
     """Names of the outputs of a model with this spec, in their order: fields of `Candidates`."""
     return [*_ROWS, *(name for head, name in _OUTPUT_OF_HEAD.items() if head in spec.heads)]
+
+
+def named_inputs(
+    names: Iterable[str], image: Image, previous_image: Image, prior_heatmap: FloatArray
+) -> dict[str, NDArray[Any]]:
+    """What a graph with these inputs is given, of the arguments of `Engine.run`."""
+    given: dict[str, NDArray[Any]] = {
+        'image': image,
+        'previous_image': previous_image,
+        'prior_heatmap': prior_heatmap,
+    }
+    return {name: given[name] for name in names}
 
 
 def check_inputs(

@@ -42,9 +42,9 @@ class DeviceBinding:
         """Upload what is new, run, and fetch the outputs, by name.
 
         Args:
-            given: input name -> C-contiguous array; more than the graph has inputs for is fine.
+            given: input name -> C-contiguous array.
         """
-        image, previous = given['image'], given['previous_image']
+        image, previous = given['image'], given.get('previous_image')
         resident = previous is self._last_image and previous is not image
         if resident and 'previous_image' in self._inputs:
             older, newer = (self._buffers.get(name) for name in reversed(_IMAGES))

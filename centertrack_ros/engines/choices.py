@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from centertrack_ros.files import cache_folder, write_atomically
 
 _LOGGER = logging.getLogger(__name__)
 _FORMAT = 1
@@ -32,10 +32,8 @@ class Choice:
 
 
 def cache_file() -> Path:
-    """Where choices are kept (XDG Base Directory)."""
-    base = os.environ.get('XDG_CACHE_HOME')
-    folder = Path(base) if base else Path('~/.cache').expanduser()
-    return folder / 'centertrack_ros' / 'engines.json'
+    """Where choices are kept."""
+    return cache_folder() / 'engines.json'
 
 
 def load_choice(question: str, conditions: Mapping[str, str]) -> Choice | None:
@@ -75,7 +73,7 @@ def save_choice(question: str, conditions: Mapping[str, str], choice: Choice) ->
     choices[question] = {'conditions': dict(conditions), **asdict(choice)}
     text = json.dumps({'format': _FORMAT, 'choices': choices}, indent=1)
     try:
-        _replace_text(cache_file(), text)
+        write_atomically(cache_file(), text)
     except OSError as error:
         _LOGGER.warning('engine auto is measured at every start: %s', error)
 
@@ -102,16 +100,3 @@ def _read() -> dict[str, Any]:
         return {}
     choices = document.get('choices')
     return dict(choices) if isinstance(choices, dict) else {}
-
-
-def _replace_text(path: Path, text: str) -> None:
-    """Write a whole file or none of it, also when two processes do so at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, 'w', encoding='utf-8') as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -10,10 +10,23 @@ from pathlib import Path
 _LONGEST_NAME = 256
 
 
-def cpu_name() -> str:
-    """Name of the processor, and the number of cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return f'{_model_name()}, {cores} cores'
+def processor_name() -> str:
+    """Name of the processor; of its architecture where the system does not tell it."""
+    table = Path('/proc/cpuinfo')
+    if table.is_file():
+        for line in table.read_text(encoding='utf-8', errors='replace').splitlines():
+            key, _, value = line.partition(':')
+            # The second is what ARM has.
+            if key.strip() in ('model name', 'CPU part') and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def core_count() -> int:
+    """Number of cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def gpu_names() -> list[str]:
@@ -33,14 +46,3 @@ def gpu_names() -> list[str]:
         driver.cuDeviceGetName(name, _LONGEST_NAME, device)
         names.append(name.value.decode(errors='replace'))
     return names
-
-
-def _model_name() -> str:
-    table = Path('/proc/cpuinfo')
-    if table.is_file():
-        for line in table.read_text(encoding='utf-8', errors='replace').splitlines():
-            key, _, value = line.partition(':')
-            # The second is what ARM has.
-            if key.strip() in ('model name', 'CPU part') and value.strip():
-                return value.strip()
-    return platform.processor() or platform.machine()

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from centertrack_ros.datatypes import Candidates, FloatArray, Image
 from centertrack_ros.engines.base import (
     candidates_from_outputs,
@@ -20,6 +18,7 @@ from centertrack_ros.engines.base import (
     check_outputs,
     expected_inputs,
     expected_outputs,
+    named_inputs,
     parse_device,
 )
 from centertrack_ros.engines.binding import DeviceBinding
@@ -96,14 +95,10 @@ class OnnxRuntimeEngine:
     def run(self, image: Image, previous_image: Image, prior_heatmap: FloatArray) -> Candidates:
         """Run the graph; see `engines.base.Engine.run`."""
         check_batch(len(image), self.max_batch, self._path)
-        given: dict[str, NDArray[Any]] = {
-            'image': image,
-            'previous_image': previous_image,
-            'prior_heatmap': prior_heatmap,
-        }
+        inputs = named_inputs(self._inputs, image, previous_image, prior_heatmap)
         if self._binding is not None:
-            return candidates_from_outputs(self._binding.run(given))
-        outputs = self._session.run(self._outputs, {name: given[name] for name in self._inputs})
+            return candidates_from_outputs(self._binding.run(inputs))
+        outputs = self._session.run(self._outputs, inputs)
         return candidates_from_outputs(dict(zip(self._outputs, outputs, strict=True)))
 
     def close(self) -> None:

@@ -10,14 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from centertrack_ros.datatypes import Candidates, FloatArray, Image
 from centertrack_ros.engines.base import (
     candidates_from_outputs,
     check_batch,
     check_inputs,
     check_outputs,
+    named_inputs,
     parse_device,
 )
 from centertrack_ros.engines.files import check_precision, exported_program
@@ -94,12 +93,7 @@ class PyTorchEngine:
     def run(self, image: Image, previous_image: Image, prior_heatmap: FloatArray) -> Candidates:
         """Run the graph; see `engines.base.Engine.run`."""
         check_batch(len(image), self._fixed_batch, self._path)
-        given: dict[str, NDArray[Any]] = {
-            'image': image,
-            'previous_image': previous_image,
-            'prior_heatmap': prior_heatmap,
-        }
-        arrays = {name: given[name] for name in self._inputs}
+        arrays = named_inputs(self._inputs, image, previous_image, prior_heatmap)
         if self._cuda is not None:
             outputs = self._cuda.run(arrays)
         else:

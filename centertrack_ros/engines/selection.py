@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +9,10 @@ from pathlib import Path
 from centertrack_ros.engines.base import Engine
 from centertrack_ros.engines.building import build_engine
 from centertrack_ros.engines.choices import Choice, load_choice, save_choice
-from centertrack_ros.engines.hardware import cpu_name, gpu_names
+from centertrack_ros.engines.hardware import core_count, gpu_names, processor_name
 from centertrack_ros.engines.measuring import measure, warm_up
 from centertrack_ros.engines.options import Option, Options, find_options
+from centertrack_ros.files import file_digest
 from centertrack_ros.model_spec import ModelSpec
 
 _LOGGER = logging.getLogger(__name__)
@@ -99,22 +99,22 @@ def _nothing_found(options: Options, device: str, precision: str) -> Exception:
 
 
 def _question(model_path: Path, device: str, precision: str, threads: int) -> str:
-    return f'{model_path.stem} {_digest(model_path)}, {device}, {precision}, {threads} threads'
+    return f'{model_path.stem} {_identity(model_path)}, {device}, {precision}, {threads} threads'
 
 
 def _conditions(options: Options) -> dict[str, str]:
     """All that can make another engine the fastest."""
-    files = {path.name: _digest(path) for path in options.files}
+    files = {path.name: _identity(path) for path in options.files}
     return {
         **options.versions,
         **files,
-        'processor': cpu_name(),
+        'processor': f'{processor_name()}, {core_count()} cores',
         'graphics': ', '.join(gpu_names()) or 'none',
     }
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+def _identity(path: Path) -> str:
+    return file_digest(path)[:16]
 
 
 def _build(option: Option, model_path: Path, spec: ModelSpec, threads: int) -> Engine:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from tensorrt_models import rtx_library, small_spec, write_small_model
 from centertrack_ros.engines.tensorrt.cache import (
     Header,
     Identity,
-    cache_folder,
     find_engines,
     kernels_path,
     read_engine,
@@ -150,7 +148,7 @@ def test_failed_writing_leaves_nothing_behind(tmp_path, monkeypatch):
     def refuse(source, target):
         raise OSError('no space left')
 
-    monkeypatch.setattr(os, 'replace', refuse)
+    monkeypatch.setattr(Path, 'replace', refuse)
     with pytest.raises(OSError, match='no space left'):
         write_engine(tmp_path, Header(_identity('a.onnx'), PROFILE, 1.0), b'engine')
     assert list(tmp_path.iterdir()) == []
@@ -182,14 +180,6 @@ def test_the_tightest_engine_is_taken():
     assert tightest(engines, 1, 128, 160) == Path('any')
     assert tightest(engines, 3, 96, 160) == Path('batches')
     assert tightest(engines, 5, 96, 160) is None
-
-
-def test_folder_follows_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    assert cache_folder() == tmp_path / 'centertrack_ros' / 'tensorrt'
-    monkeypatch.setenv('XDG_CACHE_HOME', 'relative')
-    monkeypatch.setenv('HOME', str(tmp_path / 'me'))
-    assert cache_folder() == tmp_path / 'me' / '.cache' / 'centertrack_ros' / 'tensorrt'
 
 
 def _identity(source: str) -> Identity:

@@ -201,10 +201,17 @@ def _add_kitti(formats: _Formats) -> None:
             '--labels', type=Path, required=name == 'kitti',
             help=labels if name == 'kitti' else f'{labels}; none for test sets',
         )  # fmt: skip
-        command.add_argument('--calibrations', type=Path, help='calib; none for boxes alone')
+        cameras = command.add_mutually_exclusive_group()
+        cameras.add_argument(
+            '--calibrations', type=Path, help='calib, or one file for all; none for boxes alone'
+        )
         if name == 'kitti':
             command.add_argument('--list', type=Path, help='names of the images of a split')
             continue
+        cameras.add_argument(
+            '--known-cameras', action='store_const', const='known', dest='calibrations',
+            help='those of the 21 training videos, where calib is missing',
+        )  # fmt: skip
         command.add_argument('--sequences', nargs='+', default=(), help='some, such as 0000 0003')
         _add_half(command, 'n // 2')
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from training.convert.files import write_atomically
+from centertrack_ros.files import write_atomically
 
 Half = Literal['first', 'second']
 HALVES: tuple[Half, ...] = ('first', 'second')

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from centertrack_ros.camera_geometry import alpha_from_yaw, project_points
 from centertrack_ros.replay.sources import IMAGE_SUFFIXES
 from training.convert.annotations import AnnotationFile, Half, half_of
 from training.convert.files import (
@@ -24,6 +25,7 @@ from training.convert.files import (
     parse_whole,
     read_lines,
 )
+from training.convert.kitti_cameras import Calibrations, find_camera
 
 CLASSES = ('pedestrian', 'car', 'cyclist')
 _OBJECTS = {'Pedestrian': 1, 'Car': 2, 'Cyclist': 3}
@@ -34,7 +36,6 @@ _REGIONS = {
 _SKIPPED = ('Tram', 'Misc')
 _LABEL_COLUMNS = 15
 _TRACK_COLUMNS = 17
-_CAMERA = 'P2:'
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class KittiLabel:
 def convert_kitti_tracking(
     images: Path,
     labels: Path | None = None,
-    calibrations: Path | None = None,
+    calibrations: Calibrations = None,
     *,
     sequences: Sequence[str] = (),
     half: Half | None = None,
@@ -74,7 +75,9 @@ def convert_kitti_tracking(
     Args:
         images: `image_02`, with a folder of pictures from 000000 for each sequence.
         labels: `label_02`; None for test sets.
-        calibrations: folder with a file for each sequence, for `calib` and the projected middle.
+        calibrations: folder with a file for each sequence, one file for all of them, or `known`:
+            the cameras of the 21 training videos. For `calib`, and so that what is learnt leads
+            back to the labels (`space_fields`).
         sequences: names of some; all without.
         half: the first n // 2 images of each sequence or the rest, as CenterTrack halves them;
             frames count from 1 in both.
@@ -90,7 +93,7 @@ def convert_kitti_tracking(
         raise FileNotFoundError(f'{images}: expected a folder for each sequence, found none')
     for name in names:
         files = _image_files(checked_folder(images / name, 'the images of a sequence'))
-        matrix = None if calibrations is None else read_camera(calibrations / f'{name}.txt')
+        matrix = find_camera(calibrations, name)
         fields = {} if matrix is None else {'calib': matrix.tolist()}
         video = output.add_video(name)
         image_ids = {
@@ -108,7 +111,7 @@ def convert_kitti_tracking(
 def convert_kitti(
     images: Path,
     labels: Path,
-    calibrations: Path | None = None,
+    calibrations: Calibrations = None,
     *,
     listed: Path | None = None,
 ) -> AnnotationFile:
@@ -117,7 +120,7 @@ def convert_kitti(
     Args:
         images: `image_2`.
         labels: `label_2`, a file for each image.
-        calibrations: `calib`, a file for each image.
+        calibrations: `calib`, a file for each image, or one file for all of them.
         listed: text file with the names of the images of a split; all images without.
 
     Raises:
@@ -132,7 +135,7 @@ def convert_kitti(
     for name in names:
         if name not in files:
             raise FileNotFoundError(f'{images}: expected the image {name}, which is missing')
-        matrix = None if calibrations is None else read_camera(calibrations / f'{name}.txt')
+        matrix = find_camera(calibrations, name)
         fields = {} if matrix is None else {'calib': matrix.tolist()}
         image_id = output.add_image(files[name].name, image_size(files[name]), **fields)
         path = labels / f'{name}.txt'
@@ -141,24 +144,6 @@ def convert_kitti(
                 columns = _columns(line, _LABEL_COLUMNS)
                 _add_label(output, image_id, parse_label(columns), matrix)
     return output
-
-
-def read_camera(path: Path) -> NDArray[np.float64]:
-    """The matrix (3, 4) of the left colour camera.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it has no P2 of 12 numbers.
-    """
-    for number, line in read_lines(path, 'a calibration'):
-        columns = line.split()
-        if columns[0] == _CAMERA:
-            with located(path, number):
-                values = parse_numbers(columns[1:], '12 numbers after P2:')
-                if len(values) != 12:
-                    raise ValueError(f'expected 12 numbers after P2:, received {len(values)}')
-                return np.array(values).reshape(3, 4)
-    raise ValueError(f'{path}: expected a line that begins with P2:, received none')
 
 
 def parse_label(columns: Sequence[str]) -> KittiLabel:
@@ -181,12 +166,39 @@ def parse_label(columns: Sequence[str]) -> KittiLabel:
     )
 
 
-def amodal_center(label: KittiLabel, matrix: NDArray[np.float64]) -> list[float]:
-    """Where a camera with this matrix (3, 4) sees the middle of the box in space, pixels."""
-    x, y, z = label.location
-    point = matrix @ np.array([x, y - label.dimensions[0] / 2, z, 1.0])
-    projected: list[float] = (point[:2] / point[2]).tolist()
-    return projected
+def space_fields(label: KittiLabel, matrix: NDArray[np.float64] | None) -> dict[str, Any]:
+    """Fields of the annotation that hold the box in space; none where the label has no such box.
+
+    Without a camera they are those of the label. With one, depth and angle are what that camera
+    sees, from which `lifting.lift_detections` gets location and yaw back exactly: the labels
+    are in the frame of another camera, 6 cm to the side, and in the videos `alpha` is up to 0.12
+    radians (median 0.004) from what `rotation_y` and the location say, which it follows from.
+    CenterTrack takes depth and `alpha` as they stand.
+
+    Args:
+        label: one line.
+        matrix: (3, 4) of the camera.
+    """
+    # Unknown boxes have sizes of -1 and lie at -1000.
+    if min(label.dimensions) <= 0 or label.location[2] <= 0:
+        return {}
+    fields = {
+        'dim': label.dimensions,
+        'location': label.location,
+        'depth': label.location[2],
+        'alpha': label.alpha,
+        'rotation_y': label.rotation_y,
+    }
+    if matrix is not None:
+        x, y, z = label.location
+        center = project_points(np.array([x, y - label.dimensions[0] / 2, z]), matrix)
+        yaw = np.array([label.rotation_y])
+        fields |= {
+            'amodel_center': center.tolist(),
+            'depth': z + float(matrix[2, 3]),
+            'alpha': float(alpha_from_yaw(yaw, center[:1], matrix)[0]),
+        }
+    return fields
 
 
 def _add_tracks(
@@ -227,17 +239,7 @@ def _add_label(
         output.add_region(image_id, _REGIONS[label.kind], label.box, **fields)
         return
     fields |= {'truncated': label.truncated, 'occluded': label.occluded}
-    # Unknown boxes in space have sizes of -1 and lie at -1000.
-    if min(label.dimensions) > 0 and label.location[2] > 0:
-        fields |= {
-            'dim': label.dimensions,
-            'location': label.location,
-            'depth': label.location[2],
-            'alpha': label.alpha,
-            'rotation_y': label.rotation_y,
-        }
-        if matrix is not None:
-            fields['amodel_center'] = amodal_center(label, matrix)
+    fields |= space_fields(label, matrix)
     output.add_box(image_id, _OBJECTS[label.kind], label.box, **fields)
 
 

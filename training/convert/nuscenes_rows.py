@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
+
+from training.convert.files import read_json
 
 Floats = NDArray[np.float64]
 Row = Mapping[str, Any]
@@ -29,12 +30,7 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.is_file():
-            raise FileNotFoundError(f'{path} does not exist: expected a table of nuScenes')
-        try:
-            content = json.loads(path.read_text(encoding='utf-8'))
-        except ValueError as error:
-            raise ValueError(f'{path}: expected JSON, {error}') from error
+        content = read_json(path, 'a table of nuScenes')
         if not isinstance(content, list):
             raise ValueError(f'{path}: expected a list, received {type(content).__name__}')
         self.rows: dict[str, Row] = {}

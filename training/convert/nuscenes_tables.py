@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from centertrack_ros.attributes import ATTRIBUTES
 from training.convert.nuscenes_rows import Floats, Row, Table
 
 # CenterTrack's order; the number of a camera (`sensor_id`) counts from 1.
 CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_BACK_RIGHT', 'CAM_BACK', 'CAM_BACK_LEFT',
            'CAM_FRONT_LEFT')  # fmt: skip
-ATTRIBUTES = ('cycle.with_rider', 'cycle.without_rider', 'pedestrian.moving',
-              'pedestrian.standing', 'pedestrian.sitting_lying_down', 'vehicle.moving',
-              'vehicle.parked', 'vehicle.stopped')  # fmt: skip
 _MICROSECONDS = 1e-6
 # Further apart, two frames say nothing of the velocity between them; seconds.
 _LARGEST_STEP = 1.5

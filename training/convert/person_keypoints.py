@@ -5,7 +5,6 @@ As CenterTrack does for poses, images without persons are left out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from training.convert.annotations import AnnotationFile
+from training.convert.files import read_json
 
 # Kept where a file has them; boxes, joints and ids are written anew.
 _IMAGE_FIELDS = ('sensor_id', 'calib')
@@ -37,12 +37,7 @@ def convert_person_keypoints(
         FileNotFoundError: there is no such file.
         ValueError: it is malformed; the text names file, list and index.
     """
-    if not annotations.is_file():
-        raise FileNotFoundError(f'{annotations} does not exist: expected COCO keypoints')
-    try:
-        content = json.loads(annotations.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{annotations}: expected JSON, {error}') from error
+    content = read_json(annotations, 'COCO keypoints')
     for table in ('images', 'annotations', 'categories'):
         if not isinstance(content, dict) or not isinstance(content.get(table), list):
             raise ValueError(f'{annotations}: expected a list {table!r} at the top level')

@@ -14,7 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from training.convert.annotations import Counts
-from training.convert.files import staged_folder
+from training.convert.files import read_json, staged_folder
 
 _FIELDS_OF_VOC = ('bbox', 'iscrowd', 'image_id', 'file_name', 'height', 'width', 'score')
 
@@ -33,7 +33,7 @@ def write_voc(annotations: Path, folder: Path, *, results: Path | None = None) -
         FileNotFoundError: a file is missing.
         ValueError: a file is malformed; the text names file, list and index.
     """
-    content = _load(annotations)
+    content = read_json(annotations, 'a COCO-format file')
     if not isinstance(content, dict):
         raise ValueError(f'{annotations}: expected an object at the top level')
     images, categories = (
@@ -47,7 +47,7 @@ def write_voc(annotations: Path, folder: Path, *, results: Path | None = None) -
     if results is None:
         source, table, loaded = annotations, 'annotations', content.get('annotations')
     else:
-        source, table, loaded = results, 'results', _load(results)
+        source, table, loaded = results, 'results', read_json(results, 'COCO results')
     rows = _rows(loaded, source, table, required)
     names = {category['id']: category['name'] for category in categories}
     by_image: dict[Any, list[Mapping[str, Any]]] = {image['id']: [] for image in images}
@@ -126,15 +126,6 @@ def _xml_name(source: Path, file_name: Any) -> Path:
             f'{source}: file_name: expected a path inside the folder, received {file_name!r}'
         )
     return Path(path.with_suffix('.xml'))
-
-
-def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist: expected a COCO-format file')
-    try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{path}: expected JSON, {error}') from error
 
 
 def _rows(rows: Any, source: Path, table: str, required: Sequence[str]) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from centertrack_ros.factory import find_model
 from centertrack_ros.model_spec import ModelSpec
 from training.checkpoint import Checkpoint
 from training.models import build_network
-from training.models.exported_weights import read_exported_weights
+from training.models.exported_weights import read_exported_model
 from training.models.network import CenterTrackNetwork
 
 
@@ -48,9 +48,9 @@ def load_source(source: str) -> Source:
 
 
 def _exported(path: Path) -> Source:
-    spec = ModelSpec.load(path)
+    spec, weights = read_exported_model(path)
     network = build_network(spec)
-    missing, unknown = network.load_state_dict(read_exported_weights(path), strict=False)
+    missing, unknown = network.load_state_dict(weights, strict=False)
     # A head that no output of the graph reads is not in the file, nor are counters of batches.
     lost = [
         name

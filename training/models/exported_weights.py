@@ -12,6 +12,8 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor
 
+from centertrack_ros.model_spec import ModelSpec
+
 # Where the exported graph keeps its network (`models.graph.TrackerGraph`).
 _PREFIX = 'network.'
 # Where the file tells the shapes of weights that the export padded: JSON, name -> sizes.
@@ -52,6 +54,16 @@ def record_weights(
     own[_ZERO] = json.dumps(zero, sort_keys=True)
     onnx.helper.set_model_props(model, {**(properties or {}), **own})
     onnx.save(model, path)
+
+
+def read_exported_model(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
+    """A model of `training.export`: what it is, and its weights (`read_exported_weights`).
+
+    Raises:
+        FileNotFoundError: the file, or the ModelSpec beside it, does not exist.
+        ValueError: it is no such model.
+    """
+    return ModelSpec.load(path), read_exported_weights(path)
 
 
 def read_exported_weights(path: Path) -> dict[str, Tensor]:

@@ -97,7 +97,7 @@ def pixel_tensors(model: ModelProto) -> dict[str, str]:
 
 
 def load_graph(path: Path) -> ModelProto:
-    """The model, without what the exporter noted of each node (lines of source code).
+    """The model, in which each node with weights has its own.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -116,8 +116,6 @@ def load_graph(path: Path) -> ModelProto:
         raise ValueError(
             f'{path}: expected nodes with names of their own, as training.export does'
         )
-    for entry in (*model.graph.node, *model.graph.initializer, *model.graph.value_info):
-        entry.ClearField('metadata_props')
     _unshare(model)
     return model
 

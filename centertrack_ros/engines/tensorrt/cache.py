@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from centertrack_ros.engines.tensorrt.profiles import Profile, Range
+from centertrack_ros.files import write_atomically
 
 _LOGGER = logging.getLogger(__name__)
 _MAGIC = b'centertrack_ros TensorRT engine 1\n'
@@ -66,19 +65,6 @@ class Header:
     digest: str = ''
 
 
-def cache_folder() -> Path:
-    """`centertrack_ros/tensorrt` in the user's cache folder (XDG Base Directory)."""
-    base = os.environ.get('XDG_CACHE_HOME')
-    # Relative paths are to be ignored, the specification says.
-    root = Path(base) if base and Path(base).is_absolute() else Path.home() / '.cache'
-    return root / 'centertrack_ros' / 'tensorrt'
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def engine_path(folder: Path, identity: Identity, profile: Profile) -> Path:
     """Where an engine lies; the version is not part of the name, so that a new one replaces it."""
     stem, target = Path(identity.source).stem, _slug(identity.target)
@@ -112,19 +98,6 @@ def remove_engine(path: Path) -> None:
 def kernels_path(engine: Path, gpu: str) -> Path:
     """Where the kernels lie that TensorRT for RTX compiled for an engine on a GPU."""
     return engine.with_name(f'{engine.name}.{_slug(gpu)}{_KERNELS}')
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix='.part')
-    try:
-        with os.fdopen(descriptor, 'wb') as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def read_header(path: Path) -> Header:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from centertrack_ros.datatypes import Candidates, FloatArray, Image
 from centertrack_ros.engines.base import (
@@ -16,6 +15,7 @@ from centertrack_ros.engines.base import (
     check_batch,
     expected_inputs,
     expected_outputs,
+    named_inputs,
 )
 from centertrack_ros.engines.tensorrt.buffers import Stream
 from centertrack_ros.engines.tensorrt.build import check_signature
@@ -23,7 +23,6 @@ from centertrack_ros.engines.tensorrt.cache import (
     kernels_path,
     read_engine,
     remove_engine,
-    write_atomically,
 )
 from centertrack_ros.engines.tensorrt.cuda import check, cuda_runtime, find_gpu
 from centertrack_ros.engines.tensorrt.library import (
@@ -35,6 +34,7 @@ from centertrack_ros.engines.tensorrt.library import (
 from centertrack_ros.engines.tensorrt.plans import open_store
 from centertrack_ros.engines.tensorrt.profiles import input_shapes
 from centertrack_ros.engines.tensorrt.session import Session
+from centertrack_ros.files import write_atomically
 from centertrack_ros.model_spec import ModelSpec
 
 _LOGGER = logging.getLogger(__name__)
@@ -95,12 +95,8 @@ class TensorRtEngine:
     def run(self, image: Image, previous_image: Image, prior_heatmap: FloatArray) -> Candidates:
         """Run the engine; see `engines.base.Engine.run`."""
         self._select_gpu()
-        given: dict[str, NDArray[Any]] = {
-            'image': image,
-            'previous_image': previous_image,
-            'prior_heatmap': prior_heatmap,
-        }
-        results = self._session(image.shape).run({name: given[name] for name in self._inputs})
+        inputs = named_inputs(self._inputs, image, previous_image, prior_heatmap)
+        results = self._session(image.shape).run(inputs)
         return candidates_from_outputs(results)
 
     def close(self) -> None:

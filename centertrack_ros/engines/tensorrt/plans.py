@@ -11,8 +11,6 @@ from centertrack_ros.engines.tensorrt.build import BuildOptions, ParsedModel
 from centertrack_ros.engines.tensorrt.cache import (
     Header,
     Identity,
-    cache_folder,
-    file_digest,
     find_engines,
     read_header,
     tightest,
@@ -27,6 +25,7 @@ from centertrack_ros.engines.tensorrt.profiles import (
     exact_profile,
 )
 from centertrack_ros.engines.tensorrt.progress import Report
+from centertrack_ros.files import cache_folder, file_digest
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.preprocessing import Size, input_size
 
@@ -167,7 +166,8 @@ def open_store(
         spec: its ModelSpec.
         precision: `auto` (fp16 where there is a file of it, otherwise fp32), `fp32`, `fp16` or
             `int8`.
-        gpu, library, folder, report: see `PlanStore`; None as folder: `cache_folder`.
+        gpu, library, folder, report: see `PlanStore`; without a folder
+            `tensorrt` in `files.cache_folder`.
         capabilities, workspace_bytes: see `BuildOptions`.
 
     Raises:
@@ -185,7 +185,13 @@ def open_store(
         chosen, model = 'fp32', model_file(model_path, precision='fp32')
     options = BuildOptions(chosen, capabilities, workspace_bytes)
     store = PlanStore(
-        model, spec, library, gpu, folder=folder or cache_folder(), options=options, report=report
+        model,
+        spec,
+        library,
+        gpu,
+        folder=folder or cache_folder() / 'tensorrt',
+        options=options,
+        report=report,
     )
     return store, chosen
 

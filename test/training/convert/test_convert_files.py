@@ -1,4 +1,4 @@
-"""Writing whole files or none, and the command line as a process."""
+"""Writing whole folders or none, and the command line as a process."""
 
 from __future__ import annotations
 
@@ -10,29 +10,9 @@ import pytest
 from converting import text_file
 
 from training.convert.annotations import AnnotationFile, half_of
-from training.convert.files import staged_folder, write_atomically
+from training.convert.files import staged_folder
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    path = text_file(tmp_path / 'a.json', 'old')
-
-    def full_disk(*_arguments):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr(Path, 'replace', full_disk)
-    with pytest.raises(OSError, match='No space left'):
-        write_atomically(path, 'new')
-    assert [entry.name for entry in tmp_path.iterdir()] == ['a.json']
-    assert path.read_text() == 'old\n'
-
-
-def test_new_file_replaces_the_old_one_and_all_may_read_it(tmp_path):
-    path = text_file(tmp_path / 'a.json', 'old')
-    write_atomically(path, 'new')
-    assert path.read_text() == 'new'
-    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_interrupted_folder_leaves_nothing(tmp_path):

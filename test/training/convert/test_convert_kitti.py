@@ -6,9 +6,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from converting import convert, picture, records_of, text_file
+from converting import content_of, convert, picture, records_of, text_file
 
+from centertrack_ros.camera_geometry import box_corners, project_points
 from training.convert.kitti import CLASSES, convert_kitti, convert_kitti_tracking
+from training.convert.kitti_cameras import known_camera
 
 CAMERA = 'P2: 700 0 600 45 0 700 180 0.5 0 0 1 0.005'
 CAR = 'Car 0 1 -1.5 100 150 200 250 1.5 1.6 4.0 -5.0 1.5 20.0 -1.7'
@@ -114,14 +116,52 @@ def test_boxes_in_space_with_a_camera(tmp_path):
     ])  # fmt: skip
     np.testing.assert_allclose(labels.boxes[0], [100, 150, 200, 250])
     np.testing.assert_allclose(labels.dimensions[0], [1.5, 1.6, 4.0])
-    assert labels.depth[0] == 20
-    assert labels.alpha[0] == -1.5
+    # What this camera sees, not the one that the labels are in the frame of.
     z = 20.005
+    assert labels.depth[0] == pytest.approx(z)
+    ray = np.arctan2((700 * -5 + 600 * 20 + 45) / z - 600, 700)
+    assert labels.alpha[0] == pytest.approx(-1.7 - ray)
+    first = content_of(output)['annotations'][0]
+    assert (first['rotation_y'], first['location']) == (-1.7, [-5, 1.5, 20])
     middle = [(700 * -5 + 600 * 20 + 45) / z, (700 * 0.75 + 180 * 20 + 0.5) / z]
     np.testing.assert_allclose(labels.amodal_centers[0], middle, rtol=1e-6)
     # A label without a box in space has nothing of it.
     assert np.isnan(labels.depth[1])
     assert np.isnan(labels.amodal_centers[1]).all()
+
+
+def test_one_camera_for_all_videos_and_the_known_ones(tmp_path):
+    images, output = tmp_path / 'image_02', tmp_path / 'a.json'
+    for name in ('0013', '0014'):
+        picture(images / name / '000000.png')
+    camera = text_file(tmp_path / 'camera.txt', CAMERA)
+    for given in (('--calibrations', camera), ('--known-cameras',)):
+        assert convert('kitti-tracking', '--images', images, *given, '--output', output) == 0
+        matrices = [record.camera_matrix for record in records_of(output, CLASSES)]
+        lengths = [float(matrix[0, 0]) for matrix in matrices]
+        if given[0] == '--calibrations':
+            assert lengths == [700, 700]
+        else:
+            assert lengths == pytest.approx([721.5377, 707.0493])
+    picture(images / '0021' / '000000.png')
+    with pytest.raises(ValueError, match=r"0000 to 0020, .* received '0021'"):
+        convert_kitti_tracking(images, calibrations='known')
+
+
+def test_known_cameras_fit_the_real_labels(kitti_labels):
+    """Boxes in space that are seen whole lie on the boxes in the image."""
+    for name, kind in (('0012', 'Car'), ('0017', 'Pedestrian'), ('0018', 'Car'), ('0020', 'Car')):
+        lines = [line.split() for line in (kitti_labels / f'{name}.txt').open()]
+        seen = [line[5:] for line in lines if line[2:5] == [kind, '0', '0']]
+        rows = np.array(seen, float)
+        rows = rows[rows[:, 10] > 3]
+        corners = box_corners(rows[:, 5:8], rows[:, 8:11], rows[:, 11])
+        pixels = project_points(corners, known_camera(name))
+        # Pedestrians swing their legs.
+        edges = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1) - rows[:, 1:5]
+        away = np.abs(np.median(edges, axis=0))
+        assert away[[1, 3]].max() < 1
+        assert kind == 'Pedestrian' or away.max() < 1
 
 
 @pytest.mark.parametrize(
