@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv/bin
 DEMO_CLIP := samples/pets09_s2l1.mp4
-DEMO_OUT := out/demo
+# MODEL=pose: another shipped model, or a file, than the default one.
+DEMO_OUT := out/demo$(if $(MODEL),_$(notdir $(basename $(MODEL))))
+DEMO_MODEL := $(if $(MODEL),--model $(MODEL),--classes person)
 BENCH_OUT := out/bench
 
 # `make setup` leaves compiling to the first import; without its files every process of the tests
@@ -21,12 +23,12 @@ setup:  ## make or update .venv: packages, ROS 2 from wheels, vision_msgs
 setup-test:  ## the same, and what tests and training need
 	@$(PYTHON) scripts/setup_environment.py --tests
 
-demo: setup  ## play a sample clip through the real node; results in out/demo
+demo: setup  ## play a sample clip through the real node, results in out/demo; MODEL=pose: out/demo_pose
 	$(VENV)/python -m centertrack_ros.replay.make_bag --force $(DEMO_CLIP) $(DEMO_OUT)/bag
-	$(VENV)/python -m centertrack_ros.replay $(DEMO_OUT)/bag --output $(DEMO_OUT) --mode live --rate 1 --video --classes person
+	$(VENV)/python -m centertrack_ros.replay $(DEMO_OUT)/bag --output $(DEMO_OUT) --mode live --rate 1 --video $(DEMO_MODEL)
 
 test: lint  ## linters, type check, and all tests
-	$(VENV)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(VENV)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: setup-test  ## ruff and mypy
 	$(VENV)/ruff check .

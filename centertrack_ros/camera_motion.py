@@ -50,6 +50,33 @@ Affine = NDArray[np.float32]
 _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 8, 0.03)
 
 
+class CameraFollower:
+    """Keeps the picture that the next image is compared with."""
+
+    def __init__(self) -> None:
+        """Start without one."""
+        self._picture: GreyImage | None = None
+
+    def reset(self) -> None:
+        """Forget it: the next image does not continue the last one."""
+        self._picture = None
+
+    def update(
+        self, network_input: Image, transform: FrameTransform, objects: FloatArray
+    ) -> Affine | None:
+        """Motion since the image before, see `estimate_motion`; None for the first image.
+
+        Args:
+            network_input: (H, W, 3) uint8 BGR.
+            transform: between the image and it.
+            objects: (N, 4) float32 xyxy, things in the image before that may move by themselves.
+        """
+        previous, self._picture = self._picture, grey_picture(network_input)
+        if previous is None:
+            return None
+        return estimate_motion(previous, self._picture, transform, objects)
+
+
 def grey_picture(network_input: Image) -> GreyImage:
     """The small grey picture (h, w) of a network input (H, W, 3) BGR."""
     grey: GreyImage = cv2.cvtColor(network_input, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]

@@ -246,6 +246,66 @@ class Tracks:
         )
 
 
-def _rows(table: Detections | Tracks, index: IntArray | BoolArray | slice) -> dict[str, Any]:
+@dataclass(frozen=True)
+class TrackedJoints:
+    """Joints of tracks, row for row as the `Tracks` of the same image.
+
+    Attributes:
+        positions: (N, J, 2) float32, image pixels, smoothed over time, not clipped.
+        scores: (N, J) float32 in [0, 1]; of this image, or while a joint is kept through a short
+            miss that of the last time it was seen, fading; 0 = not known.
+        visible: (N, J) bool, True where the joint is to be shown: seen well enough in this
+            image, or kept through a short miss.
+    """
+
+    positions: FloatArray
+    scores: FloatArray
+    visible: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: IntArray | BoolArray | slice) -> TrackedJoints:
+        """Rows chosen by an index array, a mask or a slice."""
+        return TrackedJoints(**_rows(self, index))
+
+
+@dataclass(frozen=True)
+class TrackedBoxes3D:
+    """Boxes in space of tracks, row for row as the `Tracks` of the same image.
+
+    The frame is the camera's optical one: x right, y down, z forward, metres.
+
+    Attributes:
+        middles: (N, 3) float32, centre of the box.
+        dimensions: (N, 3) float32 height, width, length, metres.
+        yaws: (N,) float32 radians about y, from -pi to pi, as `lifting.Boxes3D`.
+        velocities: (N, 3) float32 metres per second, relative to the camera.
+        covariances: (N, 4, 4) float32 of x, y, z (square metres) and yaw (square radians).
+        known: (N,) bool, False where nothing was lifted yet; the other values are then 0.
+        attributes: (N,) int64, index into `attributes.ATTRIBUTES`, -1 = none; None for models
+            without the head `nuscenes_att`.
+    """
+
+    middles: FloatArray
+    dimensions: FloatArray
+    yaws: FloatArray
+    velocities: FloatArray
+    covariances: FloatArray
+    known: BoolArray
+    attributes: IntArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.yaws)
+
+    def __getitem__(self, index: IntArray | BoolArray | slice) -> TrackedBoxes3D:
+        """Rows chosen by an index array, a mask or a slice."""
+        return TrackedBoxes3D(**_rows(self, index))
+
+
+_Table = Detections | Tracks | TrackedJoints | TrackedBoxes3D
+
+
+def _rows(table: _Table, index: IntArray | BoolArray | slice) -> dict[str, Any]:
     """Field name -> its rows; `vars` and not `dataclasses.asdict`, which would copy."""
     return {name: None if array is None else array[index] for name, array in vars(table).items()}

@@ -28,6 +28,7 @@ def decode(
     amodal_reference: AmodalReference = 'cell',
     duplicate_overlap: float = 1.0,
     clip: bool = True,
+    depth_scale: float = 1.0,
 ) -> Detections:
     """Keep what counts and move it from output cells to image pixels.
 
@@ -43,6 +44,7 @@ def decode(
         batch_index: which image of the batch.
         amodal_reference, duplicate_overlap: see `DecodeRules`.
         clip: whether boxes end at the border of the image.
+        depth_scale: factor for depths, see `lifting.depth_scale`.
 
     Returns:
         Objects with the optional fields that the candidates have.
@@ -72,6 +74,7 @@ def decode(
         # away from the peaks.
         centers = amodal
     keypoints, rotation = kept(candidates.keypoints), kept(candidates.rotation)
+    depth = kept(candidates.depth)
     return Detections(
         boxes=boxes,
         scores=scores[rows],
@@ -79,7 +82,7 @@ def decode(
         centers=centers,
         offsets=transform.vectors_to_image(candidates.tracking[batch_index][rows] * size),
         keypoints=None if keypoints is None else _joints_px(keypoints, transform, size),
-        depth=kept(candidates.depth),
+        depth=None if depth is None else depth * np.float32(depth_scale),
         dimensions=kept(candidates.dimensions),
         alpha=None if rotation is None else alpha_from_bins(rotation).astype(np.float32),
         amodal_centers=amodal,

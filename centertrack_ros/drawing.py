@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from centertrack_ros.datatypes import Image, IntArray, Tracks
+from centertrack_ros.datatypes import BoolArray, Image, IntArray, TrackedJoints, Tracks
+from centertrack_ros.drawing_joints import draw_skeleton, skeleton_of
 
 Color = tuple[int, int, int]
 
@@ -78,6 +79,10 @@ def draw_tracks(
     tracks: Tracks,
     class_names: Sequence[str],
     trails: Trails | None = None,
+    *,
+    joints: TrackedJoints | None = None,
+    joint_names: Sequence[str] = (),
+    framed: BoolArray | None = None,
 ) -> Image:
     """Draw the reported tracks on a copy of an image.
 
@@ -88,6 +93,9 @@ def draw_tracks(
         tracks: state after this image.
         class_names: `ModelSpec.classes`.
         trails: where the tracks were before; None draws no trails.
+        joints: of `tracks`, row for row; None draws no skeletons.
+        joint_names: `ModelSpec.joints`.
+        framed: (N,) which tracks have their box drawn, and not their label alone; None = all.
 
     Returns:
         (H, W, 3) uint8 BGR, a new array.
@@ -106,7 +114,18 @@ def draw_tracks(
         track_id = int(tracks.ids[row])
         name = class_names[int(tracks.classes[row])]
         color = track_color(track_id)
-        _draw_box(canvas, box, color, scale, dashed=bool(tracks.misses[row] > 0))
+        if joints is not None:
+            draw_skeleton(
+                canvas,
+                joints.positions[row],
+                joints.visible[row],
+                skeleton_of(tuple(joint_names)),
+                color,
+                scale=scale,
+                size=max(box[2] - box[0], box[3] - box[1]),
+            )
+        if framed is None or framed[row]:
+            _draw_box(canvas, box, color, scale, dashed=bool(tracks.misses[row] > 0))
         _draw_label(canvas, box, f'{track_id} {name} {tracks.scores[row]:.2f}', color, scale)
     return canvas
 

@@ -16,6 +16,8 @@ from centertrack_ros.settings import FROM_MODEL, Settings
 from centertrack_ros.tracker import Tracker, create_tracker
 
 MODEL_SUFFIXES = ('.onnx', '.pt2')
+# Shipped models go by what follows it too: `pose`.
+PREFIX = 'centertrack_'
 
 
 def build_pipeline(settings: Settings) -> TrackingPipeline:
@@ -47,7 +49,7 @@ def assemble_pipeline(engine: Engine, spec: ModelSpec, settings: Settings) -> Tr
     Raises:
         ValueError: a class name is unknown.
     """
-    return TrackingPipeline(
+    pipeline = TrackingPipeline(
         engine,
         spec,
         build_tracker(settings, spec.thresholds),
@@ -55,6 +57,8 @@ def assemble_pipeline(engine: Engine, spec: ModelSpec, settings: Settings) -> Tr
         class_indices=_class_indices(settings.class_filter, spec),
         max_gap=settings.max_gap,
     )
+    _set_joint_filter(pipeline, settings)
+    return pipeline
 
 
 def build_tracker(settings: Settings, thresholds: Thresholds) -> Tracker:
@@ -82,6 +86,7 @@ def update_pipeline(pipeline: TrackingPipeline, settings: Settings) -> None:
     pipeline.detection_threshold = _threshold(settings.detection_threshold, thresholds.detection)
     pipeline.max_gap = settings.max_gap
     pipeline.tracker.parameters = build_tracker(settings, thresholds).parameters
+    _set_joint_filter(pipeline, settings)
 
 
 def models_folder() -> Path:
@@ -95,7 +100,7 @@ def models_folder() -> Path:
 
 
 def find_model(model: str) -> Path:
-    """Path of a model given by path or by the name of a shipped one.
+    """Path of a model given by path or by the name of a shipped one, also without its prefix.
 
     Raises:
         FileNotFoundError: neither exists; the message lists what is there.
@@ -112,15 +117,22 @@ def find_model(model: str) -> Path:
                 f'received {path}'
             )
         return path
-    shipped = models_folder() / f'{model}.onnx'
-    if not shipped.is_file():
-        found = models_folder().glob('*.onnx')
-        names = sorted(path.stem for path in found if not is_variant(path))
-        raise FileNotFoundError(
-            f'model {model!r}: expected the path of a file ending in {MODEL_SUFFIXES} or one of '
-            f'the shipped models {names} in {models_folder()}'
-        )
-    return shipped
+    for name in (model, f'{PREFIX}{model}'):
+        shipped = models_folder() / f'{name}.onnx'
+        if shipped.is_file():
+            return shipped
+    found = models_folder().glob('*.onnx')
+    names = sorted(path.stem.removeprefix(PREFIX) for path in found if not is_variant(path))
+    raise FileNotFoundError(
+        f'model {model!r}: expected the path of a file ending in {MODEL_SUFFIXES} or one of the '
+        f'shipped models {names} in {models_folder()}'
+    )
+
+
+def _set_joint_filter(pipeline: TrackingPipeline, settings: Settings) -> None:
+    joints = pipeline.followers.joints
+    if joints is not None:
+        joints.threshold, joints.smooth = settings.joint_threshold, settings.smooth_joints
 
 
 def _threshold(value: float, from_model: float) -> float:

@@ -11,6 +11,8 @@ from centertrack_ros.datatypes import (
     FloatArray,
     FrameTransform,
     Image,
+    TrackedBoxes3D,
+    TrackedJoints,
     Tracks,
 )
 
@@ -29,6 +31,8 @@ class StepResult:
         transform: between the image and the network input that `candidates` refer to.
         stage_ms: milliseconds spent in each of `STAGES`; `network` is that of the whole batch.
         reset_reason: why the tracker was started anew before this image, '' if it was not.
+        joints: of `tracks`, row for row; None for models without joints.
+        boxes_3d: of `tracks`, row for row; None for models without 3D, and without a camera.
     """
 
     tracks: Tracks
@@ -37,6 +41,8 @@ class StepResult:
     transform: FrameTransform
     stage_ms: Mapping[str, float]
     reset_reason: str
+    joints: TrackedJoints | None = None
+    boxes_3d: TrackedBoxes3D | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,11 @@ class Prepared:
         row: Image = self.batch[self.row]
         return row
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return self.transform.image_height, self.transform.image_width
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -77,3 +88,24 @@ class Begun:
     prior_heatmap: FloatArray
     reset_reason: str
     milliseconds: float
+
+
+def reset_reason(previous: Prepared | None, prepared: Prepared, max_gap: float) -> str:
+    """Why an image does not continue the one before; '' if it does.
+
+    Args:
+        previous: the image before, None after a reset.
+        prepared: the image.
+        max_gap: seconds between the two from which on it does not.
+    """
+    if previous is None:
+        return ''
+    gap = prepared.stamp - previous.stamp
+    if gap < 0:
+        return f'time went back by {-gap:.3f} s'
+    if gap > max_gap:
+        return f'no image for {gap:.3f} s (max_gap {max_gap:g} s)'
+    old, new = previous.image_size, prepared.image_size
+    if new != old:
+        return f'image size changed from {old[1]}x{old[0]} to {new[1]}x{new[0]}'
+    return ''

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from centertrack_ros.camera_geometry import object_locations, yaw_from_alpha
-from centertrack_ros.datatypes import Detections, FloatArray
+from centertrack_ros.datatypes import Detections, FloatArray, FrameTransform
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,37 @@ class Boxes3D:
         return middles
 
 
+def depth_scale(
+    trained_focal_length: float | None,
+    camera_matrix: FloatArray | None,
+    transform: FrameTransform,
+) -> float:
+    """Factor for the depths of a network that looks through another camera than it learnt with.
+
+    A network tells depth by how large things are in its input, and that is their size over their
+    depth times the focal length in pixels of the input. CenterTrack has it as `depth_scale`.
+
+    Args:
+        trained_focal_length: see `ModelSpec`; None = no correction.
+        camera_matrix: (3, 4), pixels of the image; None = unknown, no correction.
+        transform: between image and network input. Where it stretches, the mean (geometric) of
+            both axes counts.
+    """
+    if trained_focal_length is None or camera_matrix is None:
+        return 1.0
+    across = float(camera_matrix[0, 0]) * transform.scale_x
+    down = float(camera_matrix[1, 1]) * transform.scale_y
+    return math.sqrt(across * down) / trained_focal_length
+
+
 def lift_detections(detections: Detections, camera_matrix: FloatArray) -> Boxes3D:
     """Boxes in space of objects seen in an image.
 
     Section 6.1 of CenterTrack's paper, `generic_post_process` and `ddd2locrot` of its code.
 
     Args:
-        detections: with depth, dimensions, alpha and amodal centres.
+        detections: with depth (of this camera, see `depth_scale`), dimensions, alpha and amodal
+            centres.
         camera_matrix: (3, 4), pixels of the image that the detections are in; of a rectified
             image (`p` of sensor_msgs/CameraInfo).
 

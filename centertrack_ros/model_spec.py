@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -109,6 +110,9 @@ class ModelSpec:
             divides. The defaults leave 0..255 as it is.
         network: options of the architecture beside its heads, see `training.models`.
         decode: rules of decoding.
+        trained_focal_length: of the camera that a depth was learnt with, in pixels of the network
+            input; other cameras' depths are corrected by it (`lifting.depth_scale`).
+            None = depths are taken as they are.
         provenance: source of the weights, training command, data, commit.
     """
 
@@ -133,6 +137,7 @@ class ModelSpec:
     channel_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     network: dict[str, int | bool | str] = field(default_factory=dict)
     decode: DecodeRules = field(default_factory=DecodeRules)
+    trained_focal_length: float | None = None
     provenance: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -171,6 +176,16 @@ class ModelSpec:
         for name, value in asdict(self.thresholds).items():
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f'thresholds.{name}: expected 0 to 1, received {value}')
+        focal_length = self.trained_focal_length
+        if focal_length is not None and not 0 < focal_length < math.inf:
+            raise ValueError(
+                f'trained_focal_length: expected pixels above 0 or null, received {focal_length!r}'
+            )
+
+    @property
+    def has_boxes_3d(self) -> bool:
+        """Whether its detections can be lifted into space."""
+        return {'dep', 'dim', 'rot'} <= self.heads.keys()
 
     @property
     def output_height(self) -> int:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from centertrack_ros.camera_motion import GreyImage, estimate_motion, grey_picture
+from centertrack_ros.camera_motion import CameraFollower
 from centertrack_ros.datatypes import (
     Candidates,
     FloatArray,
@@ -24,11 +24,13 @@ from centertrack_ros.datatypes import (
 )
 from centertrack_ros.decoding import decode
 from centertrack_ros.engines.base import Engine
-from centertrack_ros.frame_state import STAGES, Begun, Prepared, StepResult
+from centertrack_ros.frame_state import STAGES, Begun, Prepared, StepResult, reset_reason
+from centertrack_ros.lifting import depth_scale
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.preprocessing import check_image, fit_transform, to_input
 from centertrack_ros.rendering import render_prior_heatmap
 from centertrack_ros.tracker import Tracker
+from centertrack_ros.tracker.follow import Followers
 
 __all__ = ['STAGES', 'StepResult', 'TrackingPipeline', 'batches', 'step_batch']
 
@@ -40,6 +42,11 @@ class TrackingPipeline:
 
     `detection_threshold`, `class_indices` and `max_gap` may be assigned between steps; so may
     the tracker's parameters (`factory.update_pipeline` does both).
+
+    Attributes:
+        camera_matrix: (3, 4), pixels of the rectified images; None = unknown, no boxes in space.
+            To be assigned between steps.
+        followers: what is kept of the tracks beside their boxes.
     """
 
     def __init__(
@@ -68,8 +75,10 @@ class TrackingPipeline:
         self.detection_threshold = detection_threshold
         self.class_indices = class_indices
         self.max_gap = max_gap
+        self.camera_matrix: FloatArray | None = None
+        self.followers = Followers(spec)
         self._previous: Prepared | None = None
-        self._picture: GreyImage | None = None
+        self._camera = CameraFollower()
         self._tracks = Tracks.empty()
 
     @property
@@ -80,9 +89,10 @@ class TrackingPipeline:
     def reset(self) -> None:
         """Forget the previous image and all tracks; ids start at 1 again."""
         self._previous = None
-        self._picture = None
+        self._camera.reset()
         self._tracks = Tracks.empty()
         self.tracker.reset()
+        self.followers.reset()
 
     def begin_with(self, tracks: Tracks) -> None:
         """Draw tracks of before the first image into its prior heatmap.
@@ -112,7 +122,7 @@ class TrackingPipeline:
     def transform(self, image: Image) -> FrameTransform:
         """How an image is placed in the network input."""
         previous = self._previous
-        if previous is not None and image.shape[:2] == _image_size(previous.transform):
+        if previous is not None and image.shape[:2] == previous.image_size:
             return previous.transform
         return fit_transform(image.shape[:2], self.spec)
 
@@ -136,11 +146,11 @@ class TrackingPipeline:
         To be called right before the network runs: the tracks are those of the previous image.
         """
         start = time.perf_counter()
-        reset_reason = self._reset_reason(prepared)
-        if reset_reason:
+        reason = reset_reason(self._previous, prepared, self.max_gap)
+        if reason:
             self.reset()
         prior_heatmap = render_prior_heatmap(self._tracks, prepared.transform, self.spec)
-        return Begun(prior_heatmap, reset_reason, _milliseconds_since(start))
+        return Begun(prior_heatmap, reason, _milliseconds_since(start))
 
     def finish(
         self, prepared: Prepared, begun: Begun, candidates: Candidates, network_ms: float
@@ -162,6 +172,9 @@ class TrackingPipeline:
             class_indices=self.class_indices,
             amodal_reference=self.spec.decode.amodal_reference,
             duplicate_overlap=self.spec.decode.duplicate_overlap,
+            depth_scale=depth_scale(
+                self.spec.trained_focal_length, self.camera_matrix, prepared.transform
+            ),
         )
         ticks.append(time.perf_counter())
         # Seconds since 1970 resolve a quarter of a microsecond: rounded, so that a bag and a video
@@ -170,6 +183,9 @@ class TrackingPipeline:
         dt = 0.0 if before is None else round(prepared.stamp - before.stamp, 6)
         camera = self._camera_motion(prepared.network_input, prepared.transform)
         tracks = self.tracker.update(detections, dt, camera=camera)
+        cell = self.spec.stride / prepared.transform.scale_x
+        joints = self.followers.follow_joints(tracks, detections, dt, cell=cell)
+        boxes_3d = self.followers.follow_boxes(tracks, detections, dt, self.camera_matrix)
         self._tracks = _clipped(tracks, prepared.transform)
         self._previous = prepared
         ticks.append(time.perf_counter())
@@ -182,31 +198,16 @@ class TrackingPipeline:
             prepared.transform,
             stage_ms,
             begun.reset_reason,
+            joints=joints,
+            boxes_3d=boxes_3d,
         )
 
     def _camera_motion(self, network_input: Image, transform: FrameTransform) -> FloatArray | None:
         """Affine map (2, 3) from the previous image to this one; None where there is none."""
         if not self.tracker.follows_camera:
-            self._picture = None
+            self._camera.reset()
             return None
-        previous, self._picture = self._picture, grey_picture(network_input)
-        if previous is None:
-            return None
-        return estimate_motion(previous, self._picture, transform, self._tracks.boxes)
-
-    def _reset_reason(self, prepared: Prepared) -> str:
-        previous = self._previous
-        if previous is None:
-            return ''
-        gap = prepared.stamp - previous.stamp
-        if gap < 0:
-            return f'time went back by {-gap:.3f} s'
-        if gap > self.max_gap:
-            return f'no image for {gap:.3f} s (max_gap {self.max_gap:g} s)'
-        old, new = _image_size(previous.transform), _image_size(prepared.transform)
-        if new != old:
-            return f'image size changed from {old[1]}x{old[0]} to {new[1]}x{new[0]}'
-        return ''
+        return self._camera.update(network_input, transform, self._tracks.boxes)
 
 
 def step_batch(
@@ -302,10 +303,6 @@ def _previous_batch(cameras: Sequence[TrackingPipeline], batch: Image) -> Image:
     return np.stack(
         [batch[row] if entry is None else entry.network_input for row, entry in enumerate(before)]
     )
-
-
-def _image_size(transform: FrameTransform) -> tuple[int, int]:
-    return transform.image_height, transform.image_width
 
 
 def _milliseconds_since(start: float) -> float:

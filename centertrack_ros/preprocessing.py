@@ -158,23 +158,15 @@ def fit_transform(image_size: tuple[int, ...], spec: ModelSpec) -> FrameTransfor
     input_height, input_width = input_size(image_size, spec)
     if spec.resize == 'centertrack':
         return fixed_placement((height, width), (input_height, input_width)).transform
-    if spec.resize == 'stretch':
-        resized_width, resized_height = input_width, input_height
-    else:
-        scale = min(input_width / width, input_height / height)
-        resized_width = max(1, round(width * scale))
-        resized_height = max(1, round(height * scale))
-    return FrameTransform(
-        # From the rounded size, so that the map describes the pixels exactly.
-        scale_x=resized_width / width,
-        scale_y=resized_height / height,
-        offset_x=float((input_width - resized_width) // 2),
-        offset_y=float((input_height - resized_height) // 2),
-        image_width=width,
-        image_height=height,
-        input_width=input_width,
-        input_height=input_height,
-    )
+    resized = input_height, input_width
+    if spec.resize != 'stretch':
+        resized = _letterboxed((height, width), resized)
+    return _centred((height, width), resized, (input_height, input_width))
+
+
+def letterbox_transform(image_size: Size, input_size: Size) -> FrameTransform:
+    """How `fit_transform` places an image of (height, width) in an input with `letterbox`."""
+    return _centred(image_size, _letterboxed(image_size, input_size), input_size)
 
 
 def to_input(image: Image, transform: FrameTransform, out: Image | None = None) -> Image:
@@ -233,6 +225,25 @@ def normalised(
     mean, std = np.asarray(channel_mean, np.float32), np.asarray(channel_std, np.float32)
     values: FloatArray = (images.astype(np.float32) - mean) / std
     return values.transpose(0, 3, 1, 2)
+
+
+def _letterboxed(image_size: Size, input_size: Size) -> Size:
+    scale = min(input_size[1] / image_size[1], input_size[0] / image_size[0])
+    return max(1, round(image_size[0] * scale)), max(1, round(image_size[1] * scale))
+
+
+def _centred(image_size: Size, resized: Size, input_size: Size) -> FrameTransform:
+    return FrameTransform(
+        # From the rounded size, so that the map describes the pixels exactly.
+        scale_x=resized[1] / image_size[1],
+        scale_y=resized[0] / image_size[0],
+        offset_x=float((input_size[1] - resized[1]) // 2),
+        offset_y=float((input_size[0] - resized[0]) // 2),
+        image_width=image_size[1],
+        image_height=image_size[0],
+        input_width=input_size[1],
+        input_height=input_size[0],
+    )
 
 
 def _scaled_size(image_size: Size, test_scale: float) -> Size:

@@ -75,7 +75,8 @@ class Settings:
 
     model: str = _parameter(
         'centertrack_mobilenetv3',
-        'name of a shipped model, or path of an .onnx or .pt2 file with its ModelSpec beside it',
+        'name of a shipped model (mobilenetv3, pose, demo_3d), or path of an .onnx or .pt2 file '
+        'with its ModelSpec beside it',
     )
     engine: str = _parameter(
         'auto',
@@ -141,6 +142,19 @@ class Settings:
         live=True,
         minimum=-1,
         maximum=100000,
+    )
+    joint_threshold: float = _parameter(
+        0.2,
+        'score from which a joint is seen (models with joints)',
+        live=True,
+        minimum=0.0,
+        maximum=1.0,
+    )
+    smooth_joints: bool = _parameter(
+        True,
+        'smooth the joints of each track over time (models with joints); false gives them as the '
+        'network sees them',
+        live=True,
     )
     camera_motion: bool = _parameter(
         True,

@@ -3,6 +3,10 @@
 Several cameras share one node: `cameras:=[front,rear] image:=image_raw` tracks on the images of
 `front/image_raw` and `rear/image_raw` and publishes `front/tracks` and `rear/tracks`.
 
+`model:=pose` tracks people with their joints, on `keypoints` too. Models that see depth
+(`model:=demo_3d`) need the calibration of the camera, and rectified images: they listen to the
+`camera_info` that lies beside the image, or to the topic that `camera_info:=` names.
+
 Defaults live in config/tracker.yaml only: an argument that is not given changes nothing.
 """
 
@@ -36,6 +40,12 @@ def generate_launch_description() -> LaunchDescription:
                 'name of each',
             ),
             DeclareLaunchArgument(
+                'camera_info',
+                default_value='',
+                description='topic of the calibration, for models that see depth; with cameras: '
+                'below the name of each; empty = camera_info beside the image',
+            ),
+            DeclareLaunchArgument(
                 'cameras',
                 default_value='',
                 description='names of several cameras, [front,rear]; empty = what the parameter '
@@ -50,7 +60,12 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'namespace', default_value='', description='of the node and its topics'
             ),
-            _boolean('rviz', 'show the overlay in RViz'),
+            _boolean('rviz', 'show the overlay in RViz, and boxes in space where the model has'),
+            DeclareLaunchArgument(
+                'fixed_frame',
+                default_value='camera',
+                description='of RViz: the frame of the images, or one that tf connects with it',
+            ),
             _boolean('use_sim_time', 'follow /clock'),
             DeclareLaunchArgument(
                 'log_level',
@@ -94,6 +109,12 @@ def _tracker(context: LaunchContext) -> list[Node]:
     if cameras:
         given['cameras'] = cameras
     image = LaunchConfiguration('image').perform(context)
+    # As image_transport finds it.
+    beside = f'{image.rpartition("/")[0]}/camera_info' if '/' in image else 'camera_info'
+    topics = {
+        'image': image,
+        'camera_info': LaunchConfiguration('camera_info').perform(context) or beside,
+    }
     node = Node(
         package=PACKAGE,
         executable='tracker_node',
@@ -104,8 +125,12 @@ def _tracker(context: LaunchContext) -> list[Node]:
             {**given, 'use_sim_time': _use_sim_time()},
         ],
         remappings=[
-            ('image', image),
-            *((f'{name}/image', f'{name}/{image}') for name in cameras),
+            *topics.items(),
+            *(
+                (f'{name}/{topic}', f'{name}/{other}')
+                for name in cameras
+                for topic, other in topics.items()
+            ),
         ],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen',
@@ -125,10 +150,10 @@ def _rviz() -> Node:
         package='rviz2',
         executable='rviz2',
         namespace=LaunchConfiguration('namespace'),
-        arguments=['-d', str(CONFIG / 'tracker.rviz')],
+        arguments=['-d', str(CONFIG / 'tracker.rviz'), '-f', LaunchConfiguration('fixed_frame')],
         parameters=[{'use_sim_time': _use_sim_time()}],
-        # The file names the topic of a tracker without namespace.
-        remappings=[('/overlay', 'overlay')],
+        # The file names the topics of a tracker without namespace.
+        remappings=[(f'/{name}', name) for name in ('overlay', 'tracks_3d', 'markers')],
         condition=IfCondition(LaunchConfiguration('rviz')),
     )
 

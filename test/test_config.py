@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from centertrack_ros.replay.sources import DEFAULT_FRAME_ID
 from centertrack_ros.settings import Settings
 
 CONFIG = Path(__file__).parents[1] / 'config'
@@ -17,13 +18,21 @@ def test_tracker_yaml_holds_the_defaults():
     assert not any(settings.class_filter)
 
 
-def test_rviz_shows_the_overlay_reliably():
+def test_rviz_shows_overlay_boxes_and_markers_reliably():
     document = yaml.safe_load((CONFIG / 'tracker.rviz').read_text(encoding='utf-8'))
     manager = document['Visualization Manager']
-    (display,) = manager['Displays']
-    assert display['Class'] == 'rviz_default_plugins/Image'
-    assert display['Enabled'] is True
-    assert display['Topic']['Value'] == '/overlay'
-    assert display['Topic']['Reliability Policy'] == 'Reliable'
+    displays = {
+        display['Topic']['Value']: display for display in manager['Displays'] if 'Topic' in display
+    }
+    classes = {topic: display['Class'] for topic, display in displays.items()}
+    assert classes == {
+        '/overlay': 'rviz_default_plugins/Image',
+        '/tracks_3d': 'vision_msgs_rviz_plugins/Detection3DArray',
+        '/markers': 'rviz_default_plugins/MarkerArray',
+    }
+    for display in displays.values():
+        assert display['Enabled'] is True
+        assert display['Topic']['Reliability Policy'] == 'Reliable'
+    assert manager['Global Options']['Fixed Frame'] == DEFAULT_FRAME_ID
     panels = [panel['Class'] for panel in document['Panels']]
     assert all(name.startswith('rviz_common/') for name in panels)

@@ -48,6 +48,14 @@ def test_box_and_label_in_the_colour_of_the_id(image):
     assert (drawn[195, 300:340] == color).all(axis=1).any()  # ground of the label
 
 
+def test_tracks_without_a_frame_have_their_label(image):
+    tracks = _tracks([[100, 200, 200, 400], [300, 200, 400, 400]], [7, 8])
+    drawn = draw_tracks(image, tracks, CLASSES, framed=np.array([False, True]))
+    assert (drawn[400, 350] == track_color(8)).all()
+    assert (drawn[390:, 100:210] == image[390:, 100:210]).all()
+    assert _painted(image, drawn, track_color(7)) > 100
+
+
 def test_argument_is_not_written_to(image):
     before = image.copy()
     image.flags.writeable = False

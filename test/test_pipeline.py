@@ -192,8 +192,12 @@ def test_unknown_class_is_named_and_nothing_changed(pipeline):
     assert pipeline.class_indices is before
 
 
-def test_unknown_model_lists_the_shipped_ones():
-    with pytest.raises(FileNotFoundError, match='centertrack_mobilenetv3'):
+def test_shipped_models_have_a_short_name():
+    assert find_model('mobilenetv3') == find_model('centertrack_mobilenetv3')
+
+
+def test_unknown_model_lists_the_short_names_of_the_shipped_ones():
+    with pytest.raises(FileNotFoundError, match=r"'nothing': .*\['mobilenetv3'|, 'mobilenetv3'"):
         find_model('nothing')
     with pytest.raises(FileNotFoundError, match=r'gone\.onnx'):
         find_model('/gone.onnx')

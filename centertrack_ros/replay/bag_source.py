@@ -14,8 +14,15 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.serde import SerdeError
 
+from centertrack_ros.camera_info import Calibration, calibration_from_msg
 from centertrack_ros.image_messages import ImageError, compressed_image_from_msg, image_from_msg
-from centertrack_ros.replay.bag_types import COMPRESSED_TYPE, IMAGE_TYPE, typestore
+from centertrack_ros.replay.bag_types import (
+    CAMERA_INFO_TYPE,
+    COMPRESSED_TYPE,
+    IMAGE_TYPE,
+    typestore,
+)
+from centertrack_ros.replay.intrinsics import camera_info_topic
 from centertrack_ros.replay.sources import DEFAULT_FPS, NANOSECONDS, Frame
 
 IMAGE_TYPES = (IMAGE_TYPE, COMPRESSED_TYPE)
@@ -79,6 +86,25 @@ class BagSource:
     def count(self) -> int | None:
         """Number of images on the topic."""
         return self._count
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the first CameraInfo beside the image topic says; None where there is none."""
+        beside = camera_info_topic(self._topic)
+        with self._opened() as reader:
+            connections = [
+                entry
+                for entry in reader.connections
+                if entry.topic == beside and entry.msgtype == CAMERA_INFO_TYPE
+            ]
+            if not connections:
+                return None
+            for connection, _, data in reader.messages(connections=connections):
+                message: Any = typestore().deserialize_cdr(data, connection.msgtype)
+                break
+            else:
+                return None
+        return calibration_from_msg(message)
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; ValueError for a message that is no image or a damaged bag."""

@@ -9,7 +9,9 @@ from rosbags.typesys.store import Typestore
 
 IMAGE_TYPE = 'sensor_msgs/msg/Image'
 COMPRESSED_TYPE = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
 TRACKS_TYPE = 'vision_msgs/msg/Detection2DArray'
+TRACKS_3D_TYPE = 'vision_msgs/msg/Detection3DArray'
 
 # rosbags does not bring vision_msgs along, and the .msg files of ros_overlay/ are not installed.
 # A test compares the type hashes with those of the released package.
@@ -28,6 +30,12 @@ VISION_TYPES = {
         'string id\n'
     ),
     TRACKS_TYPE: 'std_msgs/Header header\nvision_msgs/Detection2D[] detections\n',
+    'vision_msgs/msg/BoundingBox3D': 'geometry_msgs/Pose center\ngeometry_msgs/Vector3 size\n',
+    'vision_msgs/msg/Detection3D': (
+        'std_msgs/Header header\nObjectHypothesisWithPose[] results\nBoundingBox3D bbox\n'
+        'string id\n'
+    ),
+    TRACKS_3D_TYPE: 'std_msgs/Header header\nvision_msgs/Detection3D[] detections\n',
 }
 
 

@@ -16,15 +16,22 @@ from typing import Any
 
 import numpy as np
 
+from centertrack_ros.camera_info import Calibration
 from centertrack_ros.factory import build_pipeline, find_model
 from centertrack_ros.model_spec import ModelSpec
+from centertrack_ros.replay.boxes_3d_file import write_boxes_3d
 from centertrack_ros.replay.evaluation import GroundTruth, load_ground_truth
+from centertrack_ros.replay.intrinsics import OPTION, find_calibration
+from centertrack_ros.replay.keypoints_file import write_keypoints
 from centertrack_ros.replay.live import class_ids, run_live
 from centertrack_ros.replay.metrics import PERCENTAGES
 from centertrack_ros.replay.mot_files import write_mot
 from centertrack_ros.replay.offline import run_offline
+from centertrack_ros.replay.options import replay_parser
 from centertrack_ros.replay.output import (
     BAG_FOLDER,
+    BOXES_3D_FILE,
+    KEYPOINTS_FILE,
     METRICS_FILE,
     OUTPUT_NAMES,
     REPORT_FILE,
@@ -40,7 +47,7 @@ from centertrack_ros.replay.result_bag import write_result_bag
 from centertrack_ros.replay.sources import Source, open_source
 from centertrack_ros.replay.summary import summarize
 from centertrack_ros.replay.video import busiest_image, draw_recording
-from centertrack_ros.settings import Settings, parameters
+from centertrack_ros.settings import Settings
 
 EXIT_EXPLAINED = 2
 EXIT_INTERRUPTED = 130
@@ -53,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 = done, 2 = failed with a line on stderr that says why, 130 = interrupted.
     """
-    options = _parser().parse_args(arguments)
+    options = replay_parser().parse_args(arguments)
     # FFmpeg's own complaints about a broken video would hide the one line that explains it.
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     interrupted = threading.Event()
@@ -113,8 +120,10 @@ def _replay(options: argparse.Namespace, interrupted: threading.Event) -> None:
         )
         if source.count is not None:
             truth.check_length(source.count)
+    calibration, camera = _camera(options, spec, source)
     with staged_output(output) as folder:
-        run = _run(source, settings, options, interrupted)
+        run = _run(source, settings, options, interrupted, calibration)
+        run = replace(run, calibration=calibration, camera=camera)
         summary = _write_files(folder, source, run, settings, spec, truth, video=options.video)
         _check(interrupted)
     _print_summary(summary, output)
@@ -125,12 +134,19 @@ def _run(
     settings: Settings,
     options: argparse.Namespace,
     interrupted: threading.Event,
+    calibration: Calibration | None,
 ) -> ReplayRun:
     if options.mode == 'live':
         if options.backdate:
             raise ValueError('--backdate: expected --mode offline; a node cannot report the past')
         with progress_bar(source.count, 'playing to the node') as bar:
-            return run_live(source, settings, rate=options.rate or 1.0, progress=bar.update)
+            return run_live(
+                source,
+                settings,
+                rate=options.rate or 1.0,
+                progress=bar.update,
+                calibration=calibration,
+            )
     pipeline = build_pipeline(settings)
     spec = pipeline.spec
     # The first run of a network is slow: the node warms it up too.
@@ -139,7 +155,13 @@ def _run(
     try:
         _check(interrupted)
         with progress_bar(source.count, 'tracking') as bar:
-            return run_offline(source, pipeline, bar.update, backdate=options.backdate)
+            return run_offline(
+                source,
+                pipeline,
+                bar.update,
+                backdate=options.backdate,
+                calibration=calibration,
+            )
     finally:
         pipeline.engine.close()
 
@@ -156,7 +178,11 @@ def _write_files(
 ) -> dict[str, Any]:
     """Write everything into `folder`; returns the document of metrics.json."""
     write_mot(folder / TRACKS_FILE, [record.boxes() for record in run.records])
-    write_result_bag(folder / BAG_FOLDER, run.records, class_ids(settings, spec))
+    if any(record.boxes_3d is not None for record in run.records):
+        write_boxes_3d(folder / BOXES_3D_FILE, run.records, spec.classes)
+    if spec.joints:
+        write_keypoints(folder / KEYPOINTS_FILE, run.records)
+    write_result_bag(folder / BAG_FOLDER, run.records, class_ids(settings, spec), spec.joints)
     summary = summarize(
         run,
         source,
@@ -174,6 +200,8 @@ def _write_files(
             spec.classes,
             sample_index=sample_index,
             video_path=folder / VIDEO_FILE if video else None,
+            calibration=run.calibration,
+            joint_names=spec.joints,
             progress=bar.update,
         )
     write_report(
@@ -187,6 +215,22 @@ def _write_files(
     text = json.dumps(summary, indent=2, ensure_ascii=False)
     (folder / METRICS_FILE).write_text(text + '\n', encoding='utf-8')
     return summary
+
+
+def _camera(
+    options: argparse.Namespace, spec: ModelSpec, source: Source
+) -> tuple[Calibration | None, str]:
+    """The camera and where it is from, for models that need to know it."""
+    if not spec.has_boxes_3d:
+        if options.camera_matrix is not None:
+            raise ValueError(
+                f'{OPTION}: expected a model with boxes in space, {spec.name} has none'
+            )
+        return None, ''
+    calibration, camera = find_calibration(options.camera_matrix, source)
+    if calibration is None:
+        print(f'no boxes in space: {camera}', file=sys.stderr)
+    return calibration, camera
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -218,6 +262,12 @@ def _print_summary(summary: Mapping[str, Any], output: Path) -> None:
         'stages': ', '.join(f'{name} {value:.2f} ms' for name, value in stages.items()) or '-',
         'dropped': f'{summary["dropped"]} images',
     }
+    if 'joints' in summary:
+        joints = summary['joints']
+        count = '-' if joints['visible_per_box'] is None else joints['visible_per_box']
+        lines['joints'] = f'{count} of {len(joints["each"])} visible in a box'
+    if 'boxes_3d' in summary:
+        lines['3D'] = f'{summary["boxes_3d"]} boxes in space; {summary["camera"]}'
     if 'MOTA' in summary:
         scores = [f'{name} {summary[name]:.1f}' for name in PERCENTAGES]
         scores += [f'{name} {summary[name]}' for name in ('IDSW', 'FP', 'FN')]
@@ -228,60 +278,3 @@ def _print_summary(summary: Mapping[str, Any], output: Path) -> None:
     width = max(map(len, lines))
     for name, text in lines.items():
         print(f'{name:<{width}}  {text}')
-
-
-def _parser() -> argparse.ArgumentParser:
-    choices = {row.name: row.choices for row in parameters()}
-    parser = argparse.ArgumentParser(
-        prog='python -m centertrack_ros.replay',
-        description='Track a recording and report how well and how fast.',
-    )
-    parser.add_argument(
-        'input',
-        type=Path,
-        metavar='INPUT',
-        help='rosbag2, video file, image folder or MOT sequence folder',
-    )
-    parser.add_argument('--output', type=Path, required=True, metavar='DIR')
-    parser.add_argument(
-        '--mode',
-        choices=('offline', 'live'),
-        default='offline',
-        help='offline: every image, as fast as possible, the same result every time; live: '
-        'through DDS and the real node at the recorded rate',
-    )
-    parser.add_argument(
-        '--rate', type=_rate, metavar='R', help='live: speed relative to the recording, default 1'
-    )
-    parser.add_argument(
-        '--backdate',
-        action='store_true',
-        help='offline: report tracks from their first detection on, not from when the tracker is '
-        'sure of them; no node can do that',
-    )
-    parser.add_argument('--gt', type=Path, metavar='FILE', help='ground truth, a MOT text file')
-    parser.add_argument(
-        '--gt-class', metavar='NAME', help='class of the ground truth, default person'
-    )
-    parser.add_argument('--model', metavar='M', help='name of a shipped model, or an .onnx file')
-    parser.add_argument('--engine', choices=choices['engine'])
-    parser.add_argument('--precision', choices=choices['precision'])
-    parser.add_argument(
-        '--classes', nargs='+', metavar='NAME', help='classes to track, default all of the model'
-    )
-    parser.add_argument(
-        '--params-file', type=Path, metavar='F', help='parameters of the node as YAML'
-    )
-    parser.add_argument('--video', action='store_true', help=f'write {VIDEO_FILE} too')
-    parser.add_argument('--topic', metavar='T', help='image topic of a bag with several')
-    parser.add_argument(
-        '--fps', type=float, metavar='F', help='images per second of a video or folder'
-    )
-    return parser
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0.0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'expected more than 0, received {text}')
-    return value

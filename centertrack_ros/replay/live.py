@@ -17,22 +17,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
 
+from centertrack_ros.camera_info import Calibration
 from centertrack_ros.datatypes import Tracks
 from centertrack_ros.factory import find_model, models_folder
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.pipeline import STAGES
 from centertrack_ros.replay.records import FrameRecord, ReplayRun
-from centertrack_ros.replay.result_bag import tracks_from_msg
+from centertrack_ros.replay.result_messages import (
+    boxes_3d_from_msg,
+    joints_from_msg,
+    tracks_from_msg,
+)
+from centertrack_ros.replay.session_log import Answer, SessionLog
 from centertrack_ros.replay.sources import Source
 from centertrack_ros.settings import Settings
-
-if TYPE_CHECKING:
-    from centertrack_ros.ros.replay_session import SessionLog
 
 # Loading and warming up a model takes seconds; building a TensorRT engine takes minutes.
 START_TIMEOUT = 120.0
@@ -49,6 +51,7 @@ def run_live(
     *,
     rate: float = 1.0,
     progress: Callable[[], object] = lambda: None,
+    calibration: Calibration | None = None,
 ) -> ReplayRun:
     """Play a recording to the real node in a process of its own.
 
@@ -57,6 +60,7 @@ def run_live(
         settings: of the node; it is started with `autostart` whatever they say.
         rate: speed of playing relative to the stamps of the recording.
         progress: called after each image.
+        calibration: of the camera, published as camera_info; for models with boxes in space.
 
     Raises:
         ImportError: ROS 2 or vision_msgs cannot be imported; the message says what to do.
@@ -75,18 +79,23 @@ def run_live(
     namespace = f'/replay_{os.getpid()}'
     # A recording is played to one camera.
     settings = replace(settings, cameras=())
-    compressed = settings.image_transport == 'compressed'
+    spec = ModelSpec.load(find_model(settings.model))
+    options = {
+        'compressed': settings.image_transport == 'compressed',
+        'keypoints': bool(spec.joints),
+        'calibration': calibration if spec.has_boxes_3d else None,
+    }
     with (
         replay_environment(),
         node_process(settings, namespace) as node,
-        open_session(namespace, compressed=compressed) as session,
+        open_session(namespace, **options) as session,
     ):
         session.wait_until_ready(node.check_alive, START_TIMEOUT)
         session.play(source, rate=rate, check_alive=node.check_alive, progress=progress)
         log = session.log
     if not log.published:
         raise ValueError(f'{source.description}: expected images, found none')
-    return _to_run(log, class_ids(settings, ModelSpec.load(find_model(settings.model))), rate)
+    return _to_run(log, class_ids(settings, spec), spec.joints, rate)
 
 
 def class_ids(settings: Settings, spec: ModelSpec) -> list[str]:
@@ -223,24 +232,27 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _to_run(log: SessionLog, class_names: Sequence[str], rate: float) -> ReplayRun:
-    """Match answers with images by their stamps; of equal stamps the earliest comes first."""
-    waiting: dict[int, deque[int]] = defaultdict(deque)
-    records = []
-    for index, sent in enumerate(log.published):
-        waiting[sent.stamp_ns].append(index)
-        records.append(FrameRecord(sent.stamp_ns, sent.frame_id, Tracks.empty(), None))
+def _to_run(
+    log: SessionLog, class_names: Sequence[str], joint_names: Sequence[str], rate: float
+) -> ReplayRun:
+    """Match what came back with the images by stamps."""
+    records = [
+        FrameRecord(sent.stamp_ns, sent.frame_id, Tracks.empty(), None) for sent in log.published
+    ]
     last = log.published[0].time
-    for answer in log.answers:
-        if not waiting[answer.stamp_ns]:
-            continue
-        index = waiting[answer.stamp_ns].popleft()
+    for index, answer in _matched(log, log.answers):
         records[index] = replace(
             records[index],
             tracks=tracks_from_msg(answer.message, class_names),
             latency_ms=(answer.time - log.published[index].time) * 1e3,
         )
         last = max(last, answer.time)
+    for index, answer in _matched(log, log.keypoints or []):
+        joints = joints_from_msg(answer.message, records[index].tracks.ids, joint_names)
+        records[index] = replace(records[index], joints=joints)
+    for index, answer in _matched(log, log.tracks_3d or []):
+        boxes_3d = boxes_3d_from_msg(answer.message, records[index].tracks.ids)
+        records[index] = replace(records[index], boxes_3d=boxes_3d)
     newest = log.diagnostics[-1] if log.diagnostics else {}
     return ReplayRun(
         mode='live',
@@ -251,6 +263,16 @@ def _to_run(log: SessionLog, class_names: Sequence[str], rate: float) -> ReplayR
         stage_ms=_stage_ms(log.diagnostics),
         rate=rate,
     )
+
+
+def _matched(log: SessionLog, answers: Sequence[Answer]) -> Iterator[tuple[int, Answer]]:
+    """Each answer with the index of its image; of equal stamps the earliest comes first."""
+    waiting: dict[int, deque[int]] = defaultdict(deque)
+    for index, sent in enumerate(log.published):
+        waiting[sent.stamp_ns].append(index)
+    for answer in answers:
+        if waiting[answer.stamp_ns]:
+            yield waiting[answer.stamp_ns].popleft(), answer
 
 
 def _stage_ms(diagnostics: Sequence[Mapping[str, str]]) -> dict[str, float]:

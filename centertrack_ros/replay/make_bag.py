@@ -14,7 +14,19 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from centertrack_ros.replay.bag_types import COMPRESSED_TYPE, IMAGE_TYPE, typestore
+from centertrack_ros.camera_info import Calibration
+from centertrack_ros.replay.bag_types import (
+    CAMERA_INFO_TYPE,
+    COMPRESSED_TYPE,
+    IMAGE_TYPE,
+    typestore,
+)
+from centertrack_ros.replay.intrinsics import (
+    MEANING,
+    OPTION,
+    camera_info_topic,
+    find_calibration,
+)
 from centertrack_ros.replay.progress import progress_bar
 from centertrack_ros.replay.result_bag import BAG_VERSION, header
 from centertrack_ros.replay.sources import (
@@ -43,6 +55,7 @@ def make_bag(
     topic: str | None = None,
     frame_id: str = DEFAULT_FRAME_ID,
     force: bool = False,
+    calibration: Calibration | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> int:
     """Write the images of a recording as a bag; nothing is left behind on failure.
@@ -55,6 +68,8 @@ def make_bag(
         topic: name of the topic; None takes the usual one of the transport.
         frame_id: camera frame.
         force: replace a bag that is at `path`.
+        calibration: of the camera; written as a CameraInfo with each image, on the topic beside
+            that of the images.
         progress: called after each image.
 
     Returns:
@@ -78,7 +93,9 @@ def make_bag(
         staged = Path(staging) / path.name
         with Writer(staged, version=BAG_VERSION, storage_plugin=STORAGES[storage]) as writer:
             topic = topic or DEFAULT_TOPICS[transport]
-            count = _write_images(writer, source, transport, topic, frame_id, progress)
+            count = _write_images(
+                writer, source, transport, topic, frame_id, calibration, progress
+            )
         if count == 0:
             raise ValueError(f'{source.description}: expected images, found none')
         if path.exists():
@@ -93,6 +110,7 @@ def _write_images(
     transport: str,
     topic: str,
     frame_id: str,
+    calibration: Calibration | None,
     progress: Callable[[], object],
 ) -> int:
     """Write all images to one topic; returns how many there were."""
@@ -100,6 +118,9 @@ def _write_images(
     to_message = _image_message if transport == 'raw' else _compressed_message
     store = typestore()
     connection = writer.add_connection(topic, message_type, typestore=store)
+    if calibration is not None:
+        info_topic = camera_info_topic(topic)
+        info_connection = writer.add_connection(info_topic, CAMERA_INFO_TYPE, typestore=store)
     count = start_ns = 0
     for frame in source:
         if count == 0 and frame.stamp_ns == 0:
@@ -107,9 +128,37 @@ def _write_images(
         stamp_ns = start_ns + frame.stamp_ns
         message = to_message(frame, stamp_ns, frame_id)
         writer.write(connection, stamp_ns, store.serialize_cdr(message, message_type))
+        if calibration is not None:
+            info = camera_info_message(calibration, frame.image.shape, stamp_ns, frame_id)
+            data = store.serialize_cdr(info, CAMERA_INFO_TYPE)
+            writer.write(info_connection, stamp_ns, data)
         count += 1
         progress()
     return count
+
+
+def camera_info_message(
+    calibration: Calibration, shape: tuple[int, ...], stamp_ns: int, frame_id: str
+) -> Any:
+    """A CameraInfo of rectified images of `shape` (height, width), which the calibration fits."""
+    height, width = shape[:2]
+    matrix = calibration.for_image(width, height).astype(np.float64)
+    types = typestore().types
+    return types[CAMERA_INFO_TYPE](
+        header=header(stamp_ns, frame_id),
+        height=height,
+        width=width,
+        distortion_model='plumb_bob',
+        d=np.zeros(5),
+        k=matrix[:, :3].reshape(-1),
+        r=np.eye(3).reshape(-1),
+        p=matrix.reshape(-1),
+        binning_x=0,
+        binning_y=0,
+        roi=types['sensor_msgs/msg/RegionOfInterest'](
+            x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+        ),
+    )
 
 
 def _image_message(frame: Frame, stamp_ns: int, frame_id: str) -> Any:
@@ -153,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--topic', help='default: /camera/image_raw, with /compressed')
     parser.add_argument('--frame-id', default=DEFAULT_FRAME_ID)
     parser.add_argument('--fps', type=float, help='images per second; default: as in the file')
+    parser.add_argument(OPTION, nargs='+', metavar='N', help=f'adds camera_info: {MEANING}')
     parser.add_argument('--force', action='store_true', help='replace a bag that is there')
     return parser
 
@@ -165,6 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output: Path = options.output
     try:
         source = open_source(options.video, fps=options.fps)
+        calibration = None
+        if options.camera_matrix is not None:
+            calibration, _ = find_calibration(options.camera_matrix, source)
         with progress_bar(source.count, 'writing bag') as bar:
             count = make_bag(
                 source,
@@ -174,6 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 topic=options.topic,
                 frame_id=options.frame_id,
                 force=options.force,
+                calibration=calibration,
                 progress=bar.update,
             )
     except (ValueError, OSError) as error:

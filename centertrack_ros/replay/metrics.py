@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from trackeval.metrics import CLEAR, HOTA, Identity
 
+from centertrack_ros.datatypes import IntArray
 from centertrack_ros.replay.mot_files import FrameBoxes
 
 PERCENTAGES = ('HOTA', 'DetA', 'AssA', 'MOTA', 'IDF1')
@@ -68,20 +69,38 @@ def sequence_data(truth: Sequence[FrameBoxes], result: Sequence[FrameBoxes]) -> 
     count = max(len(truth), len(result))
     truth = [*truth, *[FrameBoxes.empty()] * (count - len(truth))]
     result = [*result, *[FrameBoxes.empty()] * (count - len(result))]
-    truth_ids, truth_id_count = _renumber(truth)
-    result_ids, result_id_count = _renumber(result)
-    return {
-        'num_timesteps': count,
-        'num_gt_ids': truth_id_count,
-        'num_tracker_ids': result_id_count,
-        'num_gt_dets': sum(map(len, truth)),
-        'num_tracker_dets': sum(map(len, result)),
-        'gt_ids': truth_ids,
-        'tracker_ids': result_ids,
-        'similarity_scores': [
+    return numbered_sequence(
+        [frame.ids for frame in truth],
+        [frame.ids for frame in result],
+        [
             overlaps(expected.boxes, found.boxes)
             for expected, found in zip(truth, result, strict=True)
         ],
+    )
+
+
+def numbered_sequence(
+    truth_ids: Sequence[IntArray],
+    result_ids: Sequence[IntArray],
+    similarities: Sequence[NDArray[np.float64]],
+) -> SequenceData:
+    """The same from how alike objects (N,) and tracks (M,) of each image are.
+
+    Args:
+        truth_ids, result_ids: per image.
+        similarities: (N, M) per image, from 0 to 1; from 0.5 on two can be a pair.
+    """
+    renumbered_truth, truth_id_count = _renumber(truth_ids)
+    renumbered_result, result_id_count = _renumber(result_ids)
+    return {
+        'num_timesteps': len(similarities),
+        'num_gt_ids': truth_id_count,
+        'num_tracker_ids': result_id_count,
+        'num_gt_dets': sum(map(len, truth_ids)),
+        'num_tracker_dets': sum(map(len, result_ids)),
+        'gt_ids': renumbered_truth,
+        'tracker_ids': renumbered_result,
+        'similarity_scores': list(similarities),
     }
 
 
@@ -98,9 +117,9 @@ def overlaps(boxes_a: NDArray[np.float64], boxes_b: NDArray[np.float64]) -> NDAr
     return result
 
 
-def _renumber(frames: Sequence[FrameBoxes]) -> tuple[list[NDArray[np.int64]], int]:
-    """Ids per frame as indices into the sorted distinct ids, and how many there are."""
-    if not frames:
+def _renumber(ids: Sequence[IntArray]) -> tuple[list[IntArray], int]:
+    """Ids per image as indices into the sorted distinct ids, and how many there are."""
+    if not ids:
         return [], 0
-    distinct = np.unique(np.concatenate([frame.ids for frame in frames]))
-    return [np.searchsorted(distinct, frame.ids) for frame in frames], len(distinct)
+    distinct = np.unique(np.concatenate(ids))
+    return [np.searchsorted(distinct, of_image) for of_image in ids], len(distinct)

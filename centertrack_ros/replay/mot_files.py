@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from centertrack_ros.files import write_atomically
 
 MIN_COLUMNS = 6
 # MOT16 and later have a class and a visibility after the confidence; MOT15 has three world
@@ -102,17 +102,7 @@ def format_mot(frames: Iterable[FrameBoxes]) -> str:
 
 def write_mot(path: Path, frames: Sequence[FrameBoxes]) -> None:
     """Write a MOT file; on failure an existing one stays as it was."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(handle, 'w', encoding='utf-8', newline='\n') as stream:
-            stream.write(format_mot(frames))
-        # mkstemp makes files that only their owner can read.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(Path(path), format_mot(frames))
 
 
 def _read_rows(path: Path) -> list[list[float]]:

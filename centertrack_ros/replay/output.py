@@ -14,7 +14,17 @@ METRICS_FILE = 'metrics.json'
 REPORT_FILE = 'report.html'
 BAG_FOLDER = 'tracks_bag'
 VIDEO_FILE = 'annotated.mp4'
-OUTPUT_NAMES = (TRACKS_FILE, METRICS_FILE, REPORT_FILE, BAG_FOLDER, VIDEO_FILE)
+BOXES_3D_FILE = 'boxes_3d.json'
+KEYPOINTS_FILE = 'keypoints.json'
+OUTPUT_NAMES = (
+    TRACKS_FILE,
+    METRICS_FILE,
+    REPORT_FILE,
+    BAG_FOLDER,
+    VIDEO_FILE,
+    BOXES_3D_FILE,
+    KEYPOINTS_FILE,
+)
 # Value of `made_by` in metrics.json, by which a folder is known to be one of ours.
 MADE_BY = 'centertrack_ros.replay'
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from centertrack_ros.datatypes import Tracks
+from centertrack_ros.camera_info import Calibration
+from centertrack_ros.datatypes import BoolArray, TrackedBoxes3D, TrackedJoints, Tracks
 from centertrack_ros.pipeline import STAGES
 from centertrack_ros.replay.mot_files import FrameBoxes
 
@@ -27,6 +28,7 @@ class FrameRecord:
             its tracks; None = there was no answer.
         stage_ms: milliseconds per stage of this image, empty where they are not known.
         reset_reason: why the tracker was started anew before this image, '' if it was not.
+        joints, boxes_3d: of `tracks`, row for row; None where the model or the input has none.
     """
 
     stamp_ns: int
@@ -35,6 +37,17 @@ class FrameRecord:
     latency_ms: float | None
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     reset_reason: str = ''
+    joints: TrackedJoints | None = None
+    boxes_3d: TrackedBoxes3D | None = None
+
+    def rows(self, chosen: BoolArray) -> FrameRecord:
+        """The record with some of its tracks, by a mask (N,)."""
+        return replace(
+            self,
+            tracks=self.tracks[chosen],
+            joints=None if self.joints is None else self.joints[chosen],
+            boxes_3d=None if self.boxes_3d is None else self.boxes_3d[chosen],
+        )
 
     def boxes(self, class_index: int | None = None) -> FrameBoxes:
         """The tracks, of one class or of all, as numbers of the precision of a MOT file."""
@@ -62,6 +75,8 @@ class ReplayRun:
         stage_ms: median milliseconds per stage over the run.
         backdated: offline: tracks are reported from their first detection on, with what only
             later images told; no node can do that.
+        calibration: of the camera, for models with boxes in space; None where nobody says it.
+        camera: where the calibration is from, or what is missing; '' for models without 3D.
         rate: live: speed of playing relative to the recording; None offline.
     """
 
@@ -73,6 +88,8 @@ class ReplayRun:
     stage_ms: Mapping[str, float]
     rate: float | None = None
     backdated: bool = False
+    calibration: Calibration | None = None
+    camera: str = ''
 
     @property
     def dropped(self) -> int:
@@ -83,6 +100,12 @@ class ReplayRun:
     def fps(self) -> float:
         """Answered images per second."""
         return (len(self.records) - self.dropped) / max(self.seconds, 1e-9)
+
+    @property
+    def boxes_3d_count(self) -> int:
+        """Boxes in space of all images."""
+        boxes = (record.boxes_3d for record in self.records)
+        return sum(int(entry.known.sum()) for entry in boxes if entry is not None)
 
     @property
     def track_ids(self) -> list[int]:

@@ -57,6 +57,7 @@ def write_report(
         summary=summary,
         cards=_cards(summary),
         metrics=_metric_rows(summary),
+        joints=_joint_rows(summary.get('joints', {}).get('each', {})),
         stages=_stage_rows(summary['stage_ms']),
         settings=_setting_rows(summary['settings'], summary['model_thresholds']),
         sample=None if sample is None else _jpeg_address(sample),
@@ -82,6 +83,14 @@ def _cards(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         cards.append({'label': f'latency {name}', 'value': value})
     dropped = summary['dropped']
     cards.append({'label': 'images dropped', 'value': dropped, 'bad': dropped > 0})
+    if 'joints' in summary:
+        joints = summary['joints']
+        count = joints['visible_per_box']
+        value = '-' if count is None else f'{count:.1f} of {len(joints["each"])}'
+        cards.append({'label': 'joints visible', 'value': value})
+    if 'boxes_3d' in summary:
+        boxes = summary['boxes_3d']
+        cards.append({'label': 'boxes in space', 'value': boxes, 'bad': boxes == 0})
     for name in ('HOTA', 'MOTA', 'IDF1'):
         if name in summary:
             cards.append({'label': name, 'value': f'{summary[name]:.1f}'})
@@ -98,6 +107,21 @@ def _metric_rows(summary: Mapping[str, Any]) -> list[dict[str, str]]:
         for name, meaning in MEANINGS.items()
         if name in summary
     ]
+
+
+def _joint_rows(each: Mapping[str, Mapping[str, float | None]]) -> list[dict[str, str]]:
+    rows = []
+    for name, figures in each.items():
+        share, score = figures['visible'], figures['score']
+        rows.append(
+            {
+                'name': name.replace('_', ' '),
+                'share': '-' if share is None else f'{100 * share:.1f} %',
+                'score': '-' if score is None else f'{score:.2f}',
+                'width': f'{100 * (share or 0.0):.2f}',
+            }
+        )
+    return rows
 
 
 def _stage_rows(stage_ms: Mapping[str, float | None]) -> list[dict[str, Any]]:

@@ -72,6 +72,28 @@ running node does not report.{% endif %}
 colour of the id.</figcaption></figure>
 {% endif %}
 
+{% if summary.camera %}
+<h2>Boxes in space</h2>
+<p>{{ summary.boxes_3d }} boxes, in metres in the camera's optical frame; velocities are relative
+to the camera. Camera matrix: {{ summary.camera }}.</p>
+{% endif %}
+
+{% if joints %}
+<h2>Joints</h2>
+<div class="panel"><table>
+<tr><th>joint</th><th class="number">visible</th><th class="number">mean score</th>
+<th width="45%"></th></tr>
+{% for row in joints %}
+<tr><td>{{ row.name }}</td><td class="number">{{ row.share }}</td>
+<td class="number">{{ row.score }}</td>
+<td class="middle"><div class="bar" style="width: {{ row.width }}%"></div></td></tr>
+{% endfor %}
+</table></div>
+<p class="note">Share of the boxes in which a joint is visible, and its mean score in those. Every
+joint of every box is in <code>keypoints.json</code>; in the picture above the left of a person is
+lighter than the right.</p>
+{% endif %}
+
 {% if metrics %}
 <h2>Agreement with the ground truth</h2>
 <div class="panel"><table>

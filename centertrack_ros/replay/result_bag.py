@@ -1,4 +1,4 @@
-"""Tracks as vision_msgs/Detection2DArray: a rosbag2 of them, and back; all without ROS."""
+"""A rosbag2 of what the node would have published, written without ROS."""
 
 from __future__ import annotations
 
@@ -9,38 +9,56 @@ from typing import Any, Literal
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from centertrack_ros.datatypes import Tracks
-from centertrack_ros.replay.bag_types import TRACKS_TYPE, typestore
+from centertrack_ros.replay.bag_types import TRACKS_3D_TYPE, TRACKS_TYPE, typestore
 from centertrack_ros.replay.records import FrameRecord
 from centertrack_ros.replay.sources import NANOSECONDS
+from centertrack_ros.serialised_detections import boxes_3d_to_cdr, keypoints_to_cdr
 
 TOPIC = '/tracks'
+KEYPOINTS_TOPIC = '/keypoints'
+TRACKS_3D_TOPIC = '/tracks_3d'
 # Format 8 is the newest that Humble, Jazzy and Kilted all read.
 BAG_VERSION: Literal[8] = 8
 
 
-def write_result_bag(path: Path, records: Sequence[FrameRecord], class_ids: Sequence[str]) -> None:
-    """Write one message for each answered image, at the time of its stamp.
+def write_result_bag(
+    path: Path,
+    records: Sequence[FrameRecord],
+    class_ids: Sequence[str],
+    joint_names: Sequence[str] = (),
+) -> None:
+    """Write one message per topic for each answered image, at the time of its stamp.
+
+    The topics are those of the node: `tracks`, `keypoints` where the model has joints, and
+    `tracks_3d` where records have boxes in space.
 
     Args:
         path: folder of the new bag.
         records: the replay.
         class_ids: what `class_id` holds for each class index of the model.
+        joint_names: of the model.
 
     Raises:
         FileExistsError: `path` exists.
     """
     if path.exists():
         raise FileExistsError(f'{path} exists already')
+    types = {TOPIC: TRACKS_TYPE}
+    if joint_names:
+        types[KEYPOINTS_TOPIC] = TRACKS_TYPE
+    if any(record.boxes_3d is not None for record in records):
+        types[TRACKS_3D_TOPIC] = TRACKS_3D_TYPE
     store = typestore()
     with Writer(path, version=BAG_VERSION, storage_plugin=StoragePlugin.SQLITE3) as writer:
-        connection = writer.add_connection(TOPIC, TRACKS_TYPE, typestore=store)
+        connections = {
+            topic: writer.add_connection(topic, name, typestore=store)
+            for topic, name in types.items()
+        }
         for record in records:
             if record.latency_ms is None:
                 continue
-            message = _tracks_message(record, class_ids)
-            data = store.serialize_cdr(message, TRACKS_TYPE)
-            writer.write(connection, record.stamp_ns, data)
+            for topic, data in _messages(record, class_ids, joint_names).items():
+                writer.write(connections[topic], record.stamp_ns, data)
 
 
 def header(stamp_ns: int, frame_id: str) -> Any:
@@ -51,49 +69,24 @@ def header(stamp_ns: int, frame_id: str) -> Any:
     return types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
 
 
-def tracks_from_msg(message: Any, class_ids: Sequence[str]) -> Tracks:
-    """Tracks of a Detection2DArray; what the message does not hold is zero.
-
-    Args:
-        message: of ROS or of `rosbags`, as the node or `write_result_bag` makes it.
-        class_ids: what `class_id` holds for each class of the model.
-
-    Raises:
-        ValueError: a class or id that the node cannot have sent.
-    """
-    count = len(message.detections)
-    index_by_class = {class_id: index for index, class_id in enumerate(class_ids)}
-    boxes = np.zeros((count, 4), np.float32)
-    ids, scores, classes = [], [], []
-    for row, detection in enumerate(message.detections):
-        center, hypothesis = detection.bbox.center.position, detection.results[0].hypothesis
-        half_x, half_y = detection.bbox.size_x / 2, detection.bbox.size_y / 2
-        boxes[row] = (
-            center.x - half_x,
-            center.y - half_y,
-            center.x + half_x,
-            center.y + half_y,
+def _messages(
+    record: FrameRecord, class_ids: Sequence[str], joint_names: Sequence[str]
+) -> dict[str, bytes | memoryview]:
+    """Serialised messages of an image by their topic."""
+    tracks, stamp_ns, frame_id = record.tracks, record.stamp_ns, record.frame_id
+    message = _tracks_message(record, class_ids)
+    messages: dict[str, bytes | memoryview] = {
+        TOPIC: typestore().serialize_cdr(message, TRACKS_TYPE)
+    }
+    if joint_names and record.joints is not None:
+        messages[KEYPOINTS_TOPIC] = keypoints_to_cdr(
+            tracks, record.joints, joint_names, stamp_ns, frame_id
         )
-        if hypothesis.class_id not in index_by_class:
-            raise ValueError(
-                f'class_id: expected one of {list(class_ids)}, received {hypothesis.class_id!r}'
-            )
-        ids.append(int(detection.id))
-        scores.append(hypothesis.score)
-        classes.append(index_by_class[hypothesis.class_id])
-    return Tracks(
-        ids=np.array(ids, np.int64),
-        boxes=boxes,
-        scores=np.array(scores, np.float32),
-        classes=np.array(classes, np.int64),
-        centers=boxes.reshape(-1, 2, 2).mean(axis=1, dtype=np.float32),
-        velocities=np.zeros((count, 2), np.float32),
-        hits=np.ones(count, np.int64),
-        misses=np.zeros(count, np.int64),
-        reported=np.ones(count, np.bool_),
-        detection_indices=np.full(count, -1, np.int64),
-        prior_weights=np.zeros(count, np.float32),
-    )
+    if record.boxes_3d is not None:
+        messages[TRACKS_3D_TOPIC] = boxes_3d_to_cdr(
+            tracks, record.boxes_3d, class_ids, stamp_ns, frame_id
+        )
+    return messages
 
 
 def _tracks_message(record: FrameRecord, class_ids: Sequence[str]) -> Any:

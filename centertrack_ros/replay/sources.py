@@ -12,6 +12,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from centertrack_ros.camera_info import Calibration
 from centertrack_ros.datatypes import Image
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
@@ -64,6 +65,14 @@ class Source(Protocol):
     def count(self) -> int | None:
         """Number of images, None where only reading it all would tell."""
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """The camera, None where the recording does not say it.
+
+        Raises:
+            CameraInfoError: what it says is no calibration.
+        """
+
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images in their order.
 
@@ -112,6 +121,11 @@ class VideoSource:
     def count(self) -> int | None:
         """Number of images the container declares."""
         return self._declared_count or None
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Such files do not say it."""
+        return None
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; ValueError where the file is cut off or holds none."""
@@ -185,6 +199,11 @@ class ImageFolderSource:
     def count(self) -> int | None:
         """Number of images."""
         return len(self._files)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Such files do not say it."""
+        return None
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the images; ValueError for a file that is none."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from centertrack_ros import __version__
+from centertrack_ros.engines.hardware import core_count, processor_name
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.pipeline import STAGES
 from centertrack_ros.replay.output import MADE_BY
-from centertrack_ros.replay.records import ReplayRun
+from centertrack_ros.replay.records import FrameRecord, ReplayRun
 from centertrack_ros.replay.sources import Source
 from centertrack_ros.settings import Settings
 
@@ -63,6 +65,11 @@ def summarize(
         'engine': run.engine,
         'device': run.device,
     }
+    if spec.joints:
+        document['joints'] = joint_figures(run.records, spec.joints)
+    if spec.has_boxes_3d:
+        document['boxes_3d'] = run.boxes_3d_count
+        document['camera'] = run.camera
     if scores is not None:
         document |= dict(scores)
         document['ground_truth'] = dict(truth or {})
@@ -70,6 +77,32 @@ def summarize(
     document['model_thresholds'] = asdict(spec.thresholds)
     document['environment'] = environment()
     return document
+
+
+def joint_figures(records: Sequence[FrameRecord], names: Sequence[str]) -> dict[str, Any]:
+    """How often the joints were visible.
+
+    Args:
+        records: the replay.
+        names: of the joints.
+
+    Returns:
+        `visible_per_box`, mean number of visible joints of a box, and `each`: name -> `visible`,
+        share of the boxes in which it was, and `score`, its mean there; None where there is no
+        such box.
+    """
+    known = [record.joints for record in records if record.joints is not None]
+    none = np.zeros((0, len(names)), np.float32)
+    visible = np.concatenate([none > 0, *(joints.visible for joints in known)])
+    scores = np.concatenate([none, *(joints.scores for joints in known)]).astype(np.float64)
+    counts = visible.sum(axis=0)
+    sums = np.where(visible, scores, 0).sum(axis=0)
+    each = {}
+    for name, count, total in zip(names, counts.tolist(), sums.tolist(), strict=True):
+        share = round(count / len(visible), 4) if len(visible) else None
+        each[name] = {'visible': share, 'score': round(total / count, 4) if count else None}
+    per_box = round(float(counts.sum() / len(visible)), 2) if len(visible) else None
+    return {'visible_per_box': per_box, 'each': each}
 
 
 def environment() -> dict[str, str]:
@@ -81,17 +114,6 @@ def environment() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     versions['machine'] = f'{platform.system()} {platform.machine()}'
-    versions['processor'] = _processor()
-    versions['cores'] = str(len(os.sched_getaffinity(0)))
+    versions['processor'] = processor_name()
+    versions['cores'] = str(core_count())
     return versions
-
-
-def _processor() -> str:
-    try:
-        with open('/proc/cpuinfo', encoding='utf-8') as stream:
-            for line in stream:
-                if line.startswith('model name'):
-                    return line.partition(':')[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or 'unknown'

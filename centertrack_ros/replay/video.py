@@ -9,8 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from centertrack_ros.camera_info import Calibration
 from centertrack_ros.datatypes import Image
 from centertrack_ros.drawing import Trails, draw_note, draw_tracks
+from centertrack_ros.drawing_3d import draw_boxes_3d
 from centertrack_ros.replay.records import FrameRecord
 from centertrack_ros.replay.sources import Source
 
@@ -30,6 +32,8 @@ def draw_recording(
     *,
     sample_index: int,
     video_path: Path | None = None,
+    calibration: Calibration | None = None,
+    joint_names: Sequence[str] = (),
     progress: Callable[[], object] = lambda: None,
 ) -> Image:
     """Read the recording once more and draw the tracks.
@@ -42,6 +46,8 @@ def draw_recording(
         class_names: `ModelSpec.classes`.
         sample_index: image that is returned.
         video_path: .mp4 to write; None stops after the sample.
+        calibration: of the camera; None draws no boxes in space.
+        joint_names: `ModelSpec.joints`.
         progress: called after each image.
 
     Returns:
@@ -53,7 +59,8 @@ def draw_recording(
     sample: Image | None = None
     writer: _VideoFile | None = None
     with contextlib.ExitStack() as stack:
-        for index, drawn in enumerate(_drawn_images(source, records, class_names)):
+        images = _drawn_images(source, records, class_names, calibration, joint_names)
+        for index, drawn in enumerate(images):
             sample = drawn if index == sample_index else sample
             if video_path is not None:
                 if writer is None:
@@ -69,14 +76,32 @@ def draw_recording(
 
 
 def _drawn_images(
-    source: Source, records: Sequence[FrameRecord], class_names: Sequence[str]
+    source: Source,
+    records: Sequence[FrameRecord],
+    class_names: Sequence[str],
+    calibration: Calibration | None,
+    joint_names: Sequence[str],
 ) -> Iterator[Image]:
     trails = Trails()
     for number, (frame, record) in enumerate(zip(source, records, strict=False), start=1):
         if record.reset_reason:
             trails.clear()
         trails.update(record.tracks)
-        drawn = draw_tracks(frame.image, record.tracks, class_names, trails)
+        drawn, framed = frame.image, None
+        if record.boxes_3d is not None and calibration is not None:
+            # A rectangle round each box in space would only hide it.
+            framed = ~record.boxes_3d.known
+            camera_matrix = calibration.for_image(drawn.shape[1], drawn.shape[0])
+            drawn = draw_boxes_3d(drawn, record.boxes_3d, camera_matrix, record.tracks.ids)
+        drawn = draw_tracks(
+            drawn,
+            record.tracks,
+            class_names,
+            trails,
+            joints=record.joints,
+            joint_names=joint_names,
+            framed=framed,
+        )
         dropped = record.latency_ms is None
         yield draw_note(drawn, f'image {number}: dropped') if dropped else drawn
 

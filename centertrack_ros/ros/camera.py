@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from std_msgs.msg import Header
 
-from centertrack_ros.datatypes import Image
+from centertrack_ros.datatypes import FloatArray, Image
 from centertrack_ros.pipeline import StepResult, TrackingPipeline
+from centertrack_ros.ros.calibration import CalibrationSlot
 from centertrack_ros.ros.statistics import Statistics
 
 # A camera that sends nothing but rubbish would fill the disk with log lines otherwise.
@@ -33,10 +34,16 @@ class Output(Protocol):
     """Where results go; called by the worker's thread."""
 
     def publish_tracks(self, header: Header, result: StepResult) -> None:
-        """Publish the tracks of an image."""
+        """Publish what was found in an image."""
 
-    def publish_overlay(self, header: Header, image: Image, result: StepResult) -> None:
-        """Publish a picture of them, if anybody wants it."""
+    def publish_views(
+        self,
+        header: Header,
+        image: Image,
+        result: StepResult,
+        camera_matrix: FloatArray | None,
+    ) -> None:
+        """Publish pictures of it, if anybody wants them."""
 
     def forget(self) -> None:
         """Drop what belongs to tracks that are no more."""
@@ -79,6 +86,7 @@ class Camera:
         output: its topics.
         statistics: its counters.
         stamps: reads its stamps.
+        calibration: what is known of its lens; None for models without 3D.
     """
 
     def __init__(
@@ -88,12 +96,14 @@ class Camera:
         output: Output,
         statistics: Statistics,
         logger: Logger,
+        calibration: CalibrationSlot | None = None,
     ) -> None:
         self.name = name
         self.pipeline = pipeline
         self.output = output
         self.statistics = statistics
         self.stamps = StampReader()
+        self.calibration = calibration
         self._logger = logger
         self._prefix = f'{name}: ' if name else ''
         self._logged_at: dict[str, float] = {}
@@ -119,6 +129,11 @@ class Camera:
                 f'{self._prefix}image rejected ({reason}, {count} so far): {text}'
             )
 
+    def calibrate(self, image: Image) -> None:
+        """Tell the pipeline the camera matrix of its next image (H, W, 3)."""
+        if self.calibration is not None:
+            self.pipeline.camera_matrix = self.calibration.matrix(image.shape[1], image.shape[0])
+
     def publish(
         self, header: Header, image: Image, received_at: float, result: StepResult
     ) -> None:
@@ -129,7 +144,7 @@ class Camera:
         self.output.publish_tracks(header, result)
         tracks = int(result.tracks.reported.sum())
         self.statistics.tracks_published(received_at, result.stage_ms, tracks)
-        self.output.publish_overlay(header, image, result)
+        self.output.publish_views(header, image, result, self.pipeline.camera_matrix)
 
 
 def check_names(names: Sequence[str]) -> None:

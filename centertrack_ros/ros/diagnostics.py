@@ -20,6 +20,21 @@ SILENCE = 2.0
 
 
 @dataclass(frozen=True)
+class CameraInfoState:
+    """Where the calibration of a camera comes from.
+
+    Attributes:
+        topic: full name.
+        publishers: how many nodes publish it.
+        problem: why there are no boxes in space, '' where there are.
+    """
+
+    topic: str
+    publishers: int
+    problem: str
+
+
+@dataclass(frozen=True)
 class NodeState:
     """What the counters cannot tell.
 
@@ -30,6 +45,7 @@ class NodeState:
         image_topic: full name of the topic that is subscribed.
         publishers: how many nodes publish it.
         model, engine, device: what runs; '' while nothing is loaded.
+        camera_info: None for models without 3D.
     """
 
     name: str
@@ -40,6 +56,7 @@ class NodeState:
     model: str = ''
     engine: str = ''
     device: str = ''
+    camera_info: CameraInfoState | None = None
 
 
 def diagnostics_to_msg(
@@ -72,7 +89,11 @@ def _summary(report: Report, state: NodeState) -> tuple[bytes, str]:
         since = 'yet' if silence is None else f'for {silence:.0f} s'
         who = f'{state.publishers} publishers' if state.publishers else 'nobody publishes it'
         return DiagnosticStatus.WARN, f'no image on {state.image_topic} {since} ({who})'
-    return DiagnosticStatus.OK, f'tracking at {report.rate_hz:.1f} Hz'
+    tracking, info = f'tracking at {report.rate_hz:.1f} Hz', state.camera_info
+    if info is not None and info.problem:
+        nobody = '' if info.publishers else ' (nobody publishes it)'
+        return DiagnosticStatus.WARN, f'{tracking}; {info.problem}{nobody}'
+    return DiagnosticStatus.OK, tracking
 
 
 def _values(report: Report, state: NodeState) -> Mapping[str, str]:
@@ -93,8 +114,24 @@ def _values(report: Report, state: NodeState) -> Mapping[str, str]:
     }
     for reason, count in sorted(report.rejected.items()):
         values[f'rejected/{reason}'] = str(count)
+    values |= _camera_info_values(report, state)
     for rank, latency in report.latency_ms.items():
         values[f'latency_ms/{rank}'] = f'{latency:.2f}'
     for stage, milliseconds in report.stage_ms.items():
         values[f'stage_ms/{stage}'] = f'{milliseconds:.2f}'
+    return values
+
+
+def _camera_info_values(report: Report, state: NodeState) -> Mapping[str, str]:
+    info = state.camera_info
+    if info is None:
+        return {}
+    rejected = report.camera_info_rejected
+    values = {
+        'camera_info_topic': info.topic,
+        'tracks_3d': info.problem or 'published',
+        'camera_info_rejected': str(sum(rejected.values())),
+    }
+    for reason, count in sorted(rejected.items()):
+        values[f'camera_info_rejected/{reason}'] = str(count)
     return values

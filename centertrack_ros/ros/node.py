@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import rclpy
@@ -22,14 +21,20 @@ from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
-from centertrack_ros.ros.camera import check_names
-from centertrack_ros.ros.diagnostics import NodeState, diagnostics_to_msg
+from centertrack_ros.ros.camera import Camera, check_names
+from centertrack_ros.ros.diagnostics import CameraInfoState, NodeState, diagnostics_to_msg
 from centertrack_ros.ros.logs import forward_logs
 from centertrack_ros.ros.parameters import NodeParameters
 from centertrack_ros.ros.session import Session
 from centertrack_ros.ros.statistics import Report, Statistics
 from centertrack_ros.ros.stop_request import StopRequest
-from centertrack_ros.ros.subscription import ImageSubscription, image_topic
+from centertrack_ros.ros.subscription import (
+    CameraInfoSubscription,
+    ImageSubscription,
+    camera_info_topic,
+    image_topic,
+    subscribe,
+)
 from centertrack_ros.settings import Settings
 
 DIAGNOSTICS_PERIOD = 1.0
@@ -54,7 +59,8 @@ class TrackerNode(LifecycleNode):
         super().__init__('tracker', **arguments)
         self._session: Session | None = None
         # One per camera while images are wanted.
-        self._image_subscriptions: tuple[ImageSubscription, ...] = ()
+        self._image_subscriptions: list[ImageSubscription] = []
+        self._camera_info_subscriptions: list[CameraInfoSubscription] = []
         self._is_active = False
         self._is_enabled = True
         self._tracker_parameters = NodeParameters(self, self._apply)
@@ -155,7 +161,7 @@ class TrackerNode(LifecycleNode):
         self._unsubscribe()
         self._is_active = False
         if self._session is not None:
-            self._session.worker.stop()
+            self._session.stop()
 
     def _close_session(self) -> None:
         session, self._session = self._session, None
@@ -168,24 +174,19 @@ class TrackerNode(LifecycleNode):
         return self._session
 
     def _subscribe(self) -> None:
-        submit = self._required_session().worker.submit
-        self._image_subscriptions = tuple(
-            ImageSubscription(
-                self,
-                partial(submit, camera=index),
-                camera=name,
-                transport=self.settings.image_transport,
-                reliability=self.settings.image_reliability,
-            )
-            for index, name in enumerate(self._camera_names)
+        session = self._required_session()
+        self._image_subscriptions, self._camera_info_subscriptions = subscribe(
+            self, session.cameras, session.worker.submit, self.settings
         )
         topics = ', '.join(subscription.name for subscription in self._image_subscriptions)
         self.get_logger().info(f'waiting for images on {topics}')
 
     def _unsubscribe(self) -> None:
-        subscriptions, self._image_subscriptions = self._image_subscriptions, ()
-        for subscription in subscriptions:
-            subscription.destroy()
+        for image in self._image_subscriptions:
+            image.destroy()
+        for camera_info in self._camera_info_subscriptions:
+            camera_info.destroy()
+        self._image_subscriptions, self._camera_info_subscriptions = [], []
 
     def _apply(self, settings: Settings) -> None:
         """Take over live settings; ValueError: one of them cannot be."""
@@ -241,8 +242,21 @@ class TrackerNode(LifecycleNode):
         if session is None:
             return Statistics().report(), state
         engine = session.engine
-        state = replace(state, model=session.spec.name, engine=engine.name, device=engine.device)
-        return session.cameras[index].statistics.report(), state
+        camera = session.cameras[index]
+        state = replace(
+            state,
+            model=session.spec.name,
+            engine=engine.name,
+            device=engine.device,
+            camera_info=self._camera_info_state(camera),
+        )
+        return camera.statistics.report(), state
+
+    def _camera_info_state(self, camera: Camera) -> CameraInfoState | None:
+        if camera.calibration is None:
+            return None
+        topic = camera_info_topic(self, camera.name)
+        return CameraInfoState(topic, self.count_publishers(topic), camera.calibration.problem)
 
     def _life_cycle(self) -> str:
         if self._is_active:

@@ -1,4 +1,4 @@
-"""Player and recorder of the live replay: images into DDS, tracks and diagnostics out of it."""
+"""Player and recorder of the live replay: images into DDS, tracks and all else out of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -17,10 +16,12 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 
+from centertrack_ros.camera_info import Calibration
+from centertrack_ros.replay.session_log import Answer, Published, SessionLog
 from centertrack_ros.replay.sources import NANOSECONDS, Frame
 from centertrack_ros.ros.messages import image_to_msg
 
@@ -36,65 +37,26 @@ QUIET_FACTOR = 4.0
 JPEG_QUALITY = 90
 
 
-@dataclass(frozen=True)
-class Published:
-    """An image that was sent.
-
-    Attributes:
-        stamp_ns: its stamp, nanoseconds.
-        frame_id: its camera frame.
-        time: `time.perf_counter()` before it was published.
-    """
-
-    stamp_ns: int
-    frame_id: str
-    time: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Tracks that came back.
-
-    Attributes:
-        message: Detection2DArray.
-        time: `time.perf_counter()` at reception.
-    """
-
-    message: Any
-    time: float
-
-    @property
-    def stamp_ns(self) -> int:
-        """Stamp of the image it belongs to, nanoseconds."""
-        stamp = self.message.header.stamp
-        return int(stamp.sec * NANOSECONDS + stamp.nanosec)
-
-
-@dataclass
-class SessionLog:
-    """What was sent and what came back.
-
-    Attributes:
-        published: in the order of sending.
-        answers: in the order of reception.
-        diagnostics: values of the node's status, one mapping per second.
-    """
-
-    published: list[Published] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-    diagnostics: list[Mapping[str, str]] = field(default_factory=list)
-
-
 class ReplaySession:
     """Talks to one tracking node through DDS."""
 
-    def __init__(self, node: Any, namespace: str, *, compressed: bool) -> None:
+    def __init__(
+        self,
+        node: Any,
+        namespace: str,
+        *,
+        compressed: bool,
+        keypoints: bool = False,
+        calibration: Calibration | None = None,
+    ) -> None:
         """Create the topics; `open_session` spins the node.
 
         Args:
             node: the ROS node to use.
             namespace: that of the tracking node, `/replay`.
             compressed: publish CompressedImage (JPEG) and not Image (bgr8).
+            keypoints: record the joints too.
+            calibration: of the camera, to be published; boxes in space are recorded then.
         """
         self.log = SessionLog()
         self._namespace = namespace
@@ -108,8 +70,19 @@ class ReplaySession:
         self._publisher = node.create_publisher(kind, topic, qos)
         recorder_qos = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
         node.create_subscription(
-            Detection2DArray, self._tracks_topic, self._on_tracks, recorder_qos
+            Detection2DArray, self._tracks_topic, _recorder(self.log.answers), recorder_qos
         )
+        self._camera_info = None
+        if keypoints:
+            joints = self.log.keypoints = []
+            topic = f'{namespace}/keypoints'
+            node.create_subscription(Detection2DArray, topic, _recorder(joints), recorder_qos)
+        if calibration is not None:
+            self._camera_info = node.create_publisher(CameraInfo, f'{namespace}/camera_info', qos)
+            self._calibration = camera_info_to_msg(calibration)
+            boxes = self.log.tracks_3d = []
+            topic = f'{namespace}/tracks_3d'
+            node.create_subscription(Detection3DArray, topic, _recorder(boxes), recorder_qos)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 100)
 
     def wait_until_ready(self, check_alive: Callable[[], None], timeout: float) -> None:
@@ -135,6 +108,10 @@ class ReplaySession:
                 )
             time.sleep(POLL_INTERVAL)
         time.sleep(SETTLE_TIME)
+        if self._camera_info is not None:
+            # Alone and before the images: the first of them needs it.
+            self._camera_info.publish(self._calibration)
+            time.sleep(SETTLE_TIME)
 
     def play(
         self,
@@ -196,7 +173,7 @@ class ReplaySession:
         sent = {entry.stamp_ns: entry.time for entry in log.published}
         waits = [row.time - sent.get(row.stamp_ns, row.time) for row in list(log.answers)]
         quiet = max([QUIET_TIME, *(QUIET_FACTOR * wait for wait in waits)])
-        while len(log.answers) < len(log.published) or not _has_stages(log.diagnostics):
+        while not (log.is_complete and _has_stages(log.diagnostics)):
             check_alive()
             last = max(row[-1].time for row in (log.published, log.answers) if row)
             if time.perf_counter() - last > quiet:
@@ -216,9 +193,6 @@ class ReplaySession:
         message.data = array('B', data.tobytes())
         return message
 
-    def _on_tracks(self, message: Any) -> None:
-        self.log.answers.append(Answer(message, time.perf_counter()))
-
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
             # The node's own, and not those of whatever else runs in this domain.
@@ -231,15 +205,20 @@ class ReplaySession:
 
 
 @contextmanager
-def open_session(namespace: str, *, compressed: bool) -> Iterator[ReplaySession]:
-    """A session with a ROS context of its own, spinning in a thread until the block ends."""
+def open_session(namespace: str, **options: Any) -> Iterator[ReplaySession]:
+    """A session with a ROS context of its own, spinning in a thread until the block ends.
+
+    Args:
+        namespace: that of the tracking node.
+        options: of `ReplaySession`.
+    """
     context = rclpy.Context()
     # Ctrl-C belongs to the command line, which cleans up; rclpy would take it away.
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('replay', namespace=namespace, context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
-    session = ReplaySession(node, namespace, compressed=compressed)
+    session = ReplaySession(node, namespace, **options)
     thread = threading.Thread(target=_spin, args=(executor,), name='recorder', daemon=True)
     thread.start()
     try:
@@ -249,6 +228,22 @@ def open_session(namespace: str, *, compressed: bool) -> Iterator[ReplaySession]
         thread.join(timeout=5.0)
         node.destroy_node()
         context.try_shutdown()
+
+
+def camera_info_to_msg(calibration: Calibration) -> CameraInfo:
+    """Message of a calibration: rectified images, without a frame."""
+    width, height = calibration.width, calibration.height
+    message = CameraInfo(width=width, height=height, distortion_model='plumb_bob', d=[0.0] * 5)
+    matrix = calibration.camera_matrix.astype(float)
+    message.p = matrix.reshape(-1).tolist()
+    message.k = matrix[:, :3].reshape(-1).tolist()
+    message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    return message
+
+
+def _recorder(rows: list[Answer]) -> Callable[[Any], None]:
+    """What keeps the messages of a topic, with the time of their reception."""
+    return lambda message: rows.append(Answer(message, time.perf_counter()))
 
 
 def _spin(executor: Any) -> None:

@@ -13,10 +13,12 @@ from centertrack_ros.engines.base import Engine
 from centertrack_ros.factory import assemble_pipeline, build_pipeline, update_pipeline
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.pipeline import TrackingPipeline, step_batch
+from centertrack_ros.ros.calibration import CalibrationSlot
 from centertrack_ros.ros.camera import Camera
 from centertrack_ros.ros.outputs import ModelInfo, Outputs
 from centertrack_ros.ros.serialised_images import reader_of
 from centertrack_ros.ros.statistics import Statistics
+from centertrack_ros.ros.subscription import camera_info_topic
 from centertrack_ros.ros.worker import Worker
 from centertrack_ros.settings import Settings
 
@@ -63,7 +65,7 @@ class Session:
             engine.close()
             raise
         cameras = tuple(
-            Camera(name, pipeline, output, Statistics(), node.get_logger())
+            _camera(node, name, pipeline, output)
             for name, pipeline, output in zip(names, pipelines, outputs, strict=True)
         )
         read = reader_of(settings.image_transport)
@@ -110,6 +112,12 @@ class Session:
 
         self.worker.call(reset)
 
+    def stop(self) -> None:
+        """End after the step under way, and take markers back while they can be."""
+        self.worker.stop()
+        for camera in self.cameras:
+            camera.output.forget()
+
     def close(self) -> None:
         """Free everything."""
         self.worker.stop()
@@ -120,6 +128,14 @@ class Session:
 
     def _announce(self) -> None:
         self.model_info.publish(self.cameras[0].pipeline.detection_threshold)
+
+
+def _camera(node: LifecycleNode, name: str, pipeline: TrackingPipeline, output: Outputs) -> Camera:
+    statistics, logger = Statistics(), node.get_logger()
+    calibration = None
+    if pipeline.spec.has_boxes_3d:
+        calibration = CalibrationSlot(camera_info_topic(node, name), statistics, logger.warning)
+    return Camera(name, pipeline, output, statistics, logger, calibration)
 
 
 def _largest_batch(engine: Engine) -> int | None:

@@ -32,6 +32,7 @@ class Report:
         latency_ms: p50, p95, p99 from reception to publication, empty before the first.
         stage_ms: median of each stage, empty before the first.
         tracks: reported in the last image.
+        camera_info_rejected: camera_info by the reason for which it was not used.
     """
 
     received: int
@@ -47,6 +48,7 @@ class Report:
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     tracks: int = 0
+    camera_info_rejected: Mapping[str, int] = field(default_factory=dict)
 
 
 class Statistics:
@@ -61,6 +63,7 @@ class Statistics:
         self._published = 0
         self._overwritten = 0
         self._rejected: Counter[str] = Counter()
+        self._camera_info_rejected: Counter[str] = Counter()
         self._resets = 0
         self._last_reset = ''
         self._tracks = 0
@@ -85,6 +88,12 @@ class Statistics:
         with self._lock:
             self._rejected[reason] += 1
             return self._rejected[reason]
+
+    def camera_info_rejected(self, reason: str) -> int:
+        """Count a camera_info that cannot be used; returns how many there were for this reason."""
+        with self._lock:
+            self._camera_info_rejected[reason] += 1
+            return self._camera_info_rejected[reason]
 
     def tracker_reset(self, reason: str) -> None:
         """Count a new start of the tracker."""
@@ -131,6 +140,7 @@ class Statistics:
                 latency_ms=_percentiles(latencies),
                 stage_ms=_medians(stages),
                 tracks=self._tracks,
+                camera_info_rejected=dict(self._camera_info_rejected),
             )
 
 

@@ -1,14 +1,19 @@
-"""The image subscription: connects to every publisher, and loses nothing where it can."""
+"""The subscriptions of the cameras: they connect to every publisher, and lose little."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import CompressedImage as CompressedImageMsg
 from sensor_msgs.msg import Image as ImageMsg
+
+from centertrack_ros.ros.camera import Camera
+from centertrack_ros.settings import Settings
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -88,6 +93,64 @@ class ImageSubscription:
             f'a publisher of {self.name} offers best effort only: subscribed best effort; images '
             'above half a megabyte may get lost between processes'
         )
+
+
+class CameraInfoSubscription:
+    """Subscribes to the newest camera_info; best effort, which connects to every publisher."""
+
+    def __init__(self, node: Node, callback: Callable[[CameraInfo], None], *, camera: str) -> None:
+        """Subscribe.
+
+        Args:
+            node: whose subscription it is.
+            callback: takes each message.
+            camera: name that its topic lies under; '' = directly under the namespace.
+        """
+        self._node = node
+        qos = QoSProfile(depth=1, reliability=BEST_EFFORT)
+        topic = camera_info_topic(node, camera)
+        self._subscription = node.create_subscription(CameraInfo, topic, callback, qos)
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+
+def subscribe(
+    node: Node, cameras: Sequence[Camera], submit: Callable[..., None], settings: Settings
+) -> tuple[list[ImageSubscription], list[CameraInfoSubscription]]:
+    """Subscribe to what the cameras say.
+
+    Args:
+        node: whose subscriptions they are.
+        cameras: all of them.
+        submit: takes each serialised image, and the index of its camera as `camera`.
+        settings: transport and reliability of the images.
+
+    Returns:
+        The images in the order of the cameras, and the calibrations of those that need one.
+    """
+    images = [
+        ImageSubscription(
+            node,
+            partial(submit, camera=index),
+            camera=camera.name,
+            transport=settings.image_transport,
+            reliability=settings.image_reliability,
+        )
+        for index, camera in enumerate(cameras)
+    ]
+    infos = [
+        CameraInfoSubscription(node, camera.calibration.take, camera=camera.name)
+        for camera in cameras
+        if camera.calibration is not None
+    ]
+    return images, infos
+
+
+def camera_info_topic(node: Node, camera: str) -> str:
+    """Full name of the topic of a camera's calibration."""
+    return node.resolve_topic_name(f'{camera}/camera_info' if camera else 'camera_info')
 
 
 def image_topic(node: Node, camera: str, transport: str) -> str:

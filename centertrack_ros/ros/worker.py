@@ -152,6 +152,7 @@ class Worker:
             camera.reject(error.reason, str(error))
             return None
         stamp = camera.stamps.seconds(header, job.received_at)
+        camera.calibrate(image)
         return _Frame(camera, header, image, job.received_at, stamp)
 
     def _track(self, frames: Sequence[_Frame]) -> None:

@@ -11,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from replay_helpers import FRAME_COUNT
+from scripted_model import HEIGHT, WIDTH, scene, write_scripted_model
 
+from centertrack_ros.camera_info import Calibration
+from centertrack_ros.factory import build_pipeline
 from centertrack_ros.replay import command_line as command
 from centertrack_ros.replay import live
 from centertrack_ros.replay.mot_files import read_mot
+from centertrack_ros.replay.offline import run_offline
 from centertrack_ros.replay.sources import Frame, open_source
 from centertrack_ros.settings import Settings
 
@@ -69,6 +73,35 @@ def test_live_gives_what_offline_gives(video_path, tmp_path, transport):
     else:
         counts = [len(frames) for frames in of_live], [len(frames) for frames in of_offline]
         assert np.abs(np.subtract(*counts)).max() <= 2
+
+
+@needs_ros
+@pytest.mark.ros
+def test_joints_and_boxes_in_space_come_back(tmp_path):
+    model = write_scripted_model(tmp_path)
+    matrix = np.array([[100, 0, 64, 0], [0, 100, 48, 0], [0, 0, 1, 0]], np.float32)
+    calibration = Calibration(matrix, WIDTH, HEIGHT)
+    images = [scene(*visible) for visible in ((0, 1), (0, 1), (0, 1, 2), (0, 2), (), (1,))]
+    source = _Stamped(images, [1_000_000_000 + index * 100_000_000 for index in range(6)])
+    settings = Settings(model=str(model), engine='onnxruntime', threads=1)
+    of_live = live.run_live(source, settings, rate=0.5, calibration=calibration)
+    pipeline = build_pipeline(settings)
+    of_offline = run_offline(source, pipeline, calibration=calibration)
+    assert of_live.dropped == 0
+    for row, expected in zip(of_live.records, of_offline.records, strict=True):
+        assert row.tracks.ids.tolist() == expected.tracks.ids.tolist()
+        visible = expected.joints.visible
+        np.testing.assert_array_equal(row.joints.visible, visible)
+        np.testing.assert_array_equal(
+            row.joints.positions, expected.joints.positions * visible[..., None]
+        )
+        for name in ('middles', 'dimensions', 'yaws', 'covariances', 'known'):
+            np.testing.assert_allclose(
+                getattr(row.boxes_3d, name), getattr(expected.boxes_3d, name), atol=1e-6
+            )
+    assert len(of_live.records[2].tracks) == 3
+    assert of_live.records[2].joints.visible.any()
+    assert of_live.records[2].boxes_3d.known.all()
 
 
 @needs_ros

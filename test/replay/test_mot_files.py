@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
@@ -85,7 +83,6 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError('disk full')
 
-    monkeypatch.setattr(os, 'replace', full)
     monkeypatch.setattr('pathlib.Path.replace', full)
     with pytest.raises(OSError, match='disk full'):
         write_mot(path, FRAMES)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from builtin_interfaces.msg import Time
 
-from centertrack_ros.ros.diagnostics import NodeState, diagnostics_to_msg
+from centertrack_ros.ros.diagnostics import CameraInfoState, NodeState, diagnostics_to_msg
 from centertrack_ros.ros.statistics import WINDOW, Statistics
 
 STATE = NodeState(
@@ -54,6 +54,31 @@ def test_images_that_stopped():
     report = replace(Statistics().report(), seconds_since_image=3.4)
     message = diagnostics_to_msg([(report, replace(STATE, publishers=2))], STAMP)
     assert message.status[0].message == 'no image on /cam/image for 3 s (2 publishers)'
+
+
+def test_a_calibration_that_is_missing_is_a_warning_with_its_topic():
+    statistics = Statistics()
+    statistics.image_received()
+    statistics.tracks_published(time.monotonic(), {}, tracks=1)
+    problem = 'tracks_3d waits for camera_info on /cam/camera_info'
+    info = CameraInfoState('/cam/camera_info', publishers=0, problem=problem)
+    status, values = status_of(statistics, replace(STATE, camera_info=info))
+    assert status.level == WARN
+    assert status.message.startswith('tracking at ')
+    assert status.message.endswith(f'; {problem} (nobody publishes it)')
+    assert values['camera_info_topic'] == '/cam/camera_info'
+    assert (values['tracks_3d'], values['camera_info_rejected']) == (problem, '0')
+    statistics.tracks_published(time.monotonic(), {}, tracks=1)
+    statistics.camera_info_rejected('size')
+    solved = replace(info, publishers=1, problem='')
+    status, values = status_of(statistics, replace(STATE, camera_info=solved))
+    assert status.level == OK
+    assert values['tracks_3d'] == 'published'
+    assert values['camera_info_rejected/size'] == values['camera_info_rejected'] == '1'
+
+
+def test_models_without_depth_say_nothing_of_a_calibration():
+    assert not {'camera_info_topic', 'tracks_3d'} & status_of(Statistics())[1].keys()
 
 
 @pytest.mark.parametrize('life_cycle', ['unconfigured', 'inactive', 'disabled'])

@@ -13,6 +13,7 @@ import rclpy
 import yaml
 from harness import BEST_EFFORT, RELIABLE, make_jpeg
 from rclpy.context import Context
+from scripted_model import write_scripted_model
 from sensor_msgs.msg import CompressedImage
 from vision_msgs.msg import Detection2DArray
 
@@ -96,6 +97,7 @@ def test_arguments():
     tracker = {entry.name for entry in description_of('tracker.launch.py').get_launch_arguments()}
     assert tracker >= {'image', 'model', 'engine', 'params_file', 'namespace', 'rviz'}
     assert tracker >= {'use_sim_time', 'log_level', 'image_transport', 'device', 'cameras'}
+    assert tracker >= {'camera_info', 'fixed_frame'}
     entries = description_of('replay.launch.py').get_launch_arguments()
     assert {entry.name for entry in entries} >= tracker | {'bag', 'rate', 'loop', 'delay'}
 
@@ -153,6 +155,37 @@ def test_cameras_get_a_topic_each(environment):
     process.send_signal(signal.SIGINT)
     finish(process)
     assert 'waiting for images on /front/image_raw, /rear/image_raw' in lines[-1], ''.join(lines)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'topic'),
+    [
+        (['image:=/cam/image_rect'], '/cam/camera_info'),
+        (['namespace:=left'], '/left/camera_info'),
+        (['cameras:=[front]', 'image:=rgb/image', 'camera_info:=lens'], '/front/lens'),
+    ],
+)
+def test_camera_info_lies_beside_the_image_or_where_it_is_said(
+    environment, domain_id, tmp_path, arguments, topic
+):
+    model = write_scripted_model(tmp_path)
+    arguments = [f'model:={model}', 'engine:=onnxruntime', *arguments]
+    process = start_launch(environment, 'tracker.launch.py', *arguments)
+    context = Context()
+    rclpy.init(context=context, domain_id=domain_id)
+    try:
+        node = rclpy.create_node('client', context=context)
+        end = time.monotonic() + TIMEOUT
+        while not node.count_subscribers(topic) and time.monotonic() < end:
+            assert process.poll() is None
+            time.sleep(0.1)
+        assert node.count_subscribers(topic) == 1
+        node.destroy_node()
+    finally:
+        context.try_shutdown()
+        process.send_signal(signal.SIGINT)
+        output = finish(process)
+    assert process.returncode == 0, output
 
 
 def test_cameras_that_are_no_list_are_refused(environment):

@@ -199,7 +199,7 @@ class Collector:
     def publish_tracks(self, header, result):
         self.results.append(result)
 
-    def publish_overlay(self, header, image, result):
+    def publish_views(self, header, image, result, camera_matrix):
         pass
 
     def forget(self):

@@ -52,9 +52,9 @@ def test_overlay_is_drawn_only_for_subscribers(domain_id, monkeypatch):
     drawn = []
     draw_tracks = centertrack_ros.ros.outputs.draw_tracks
 
-    def counting(*arguments):
+    def counting(*arguments, **options):
         drawn.append(arguments)
-        return draw_tracks(*arguments)
+        return draw_tracks(*arguments, **options)
 
     monkeypatch.setattr(centertrack_ros.ros.outputs, 'draw_tracks', counting)
     with running(domain_id) as test:

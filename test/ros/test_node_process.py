@@ -171,7 +171,7 @@ def test_best_effort_loses_little_with_the_fastdds_profile(domain_id):
 @pytest.mark.parametrize(
     ('values', 'words'),
     [
-        ({'model': 'no_such_model'}, ('no_such_model', 'centertrack_mobilenetv3')),
+        ({'model': 'no_such_model'}, ('no_such_model', "'mobilenetv3'")),
         ({'model': '/nowhere/m.onnx'}, ('/nowhere/m.onnx does not exist',)),
         ({'detection_threshold': 2.0}, ('2.0', 'from -1 to 1')),
         ({'threads': -3}, ('-3', 'from 0 to 1024')),
