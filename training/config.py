@@ -52,6 +52,7 @@ class ModelConfig:
         radius_rule: of the gaussian peaks, where `compat` is false.
         channel_mean, channel_std: blue, green, red, in grey levels; subtracted and divided in the
             graph. The defaults leave 0..255 as it is.
+        trained_focal_length: see `ModelSpec.trained_focal_length`; of the camera of the sets.
         provenance: source of weights and data, for people.
     """
 
@@ -77,6 +78,7 @@ class ModelConfig:
     radius_rule: RadiusRule = 'exact'
     channel_mean: ChannelValues = (0.0, 0.0, 0.0)
     channel_std: ChannelValues = (1.0, 1.0, 1.0)
+    trained_focal_length: PositiveReal | None = None
     provenance: dict[str, str] = field(default_factory=dict)
 
 

@@ -64,6 +64,7 @@ def model_spec(config: TrainConfig) -> ModelSpec:
         channel_std=model.channel_std,
         network=dict(model.network),
         decode=rules.decode,
+        trained_focal_length=model.trained_focal_length,
         provenance=dict(model.provenance),
     )
 

@@ -7,7 +7,6 @@ model.pt`, then `python -m training.export model.pt`.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from centertrack_ros.files import file_digest
 from centertrack_ros.model_spec import BoxKind, JointRule, ModelSpec
 from training.checkpoint import Checkpoint, git_commit
 from training.heads import HEADS
@@ -261,7 +261,7 @@ def main() -> int:
             licence=arguments.licence,
             options=dict(arguments.option),
         )
-        digest = hashlib.sha256(arguments.original.read_bytes()).hexdigest()
+        digest = file_digest(arguments.original)
         provenance = {'imported_from': arguments.original.name, 'imported_sha256': digest}
         spec = replace(spec, provenance=provenance)
         parts = list(arguments.initialise)

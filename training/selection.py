@@ -9,9 +9,11 @@ from typing import Any
 
 from centertrack_ros.replay.metrics import COUNTS
 from training.evaluation.boxes3d import ERRORS_3D
+from training.evaluation.boxes3d_tracking import COUNTS_3D
+from training.evaluation.pose_tracking import JOINT_COUNTS
 
 LOSS = 'loss'
-_LOWEST = (*COUNTS, *ERRORS_3D)
+_LOWEST = (*COUNTS, *JOINT_COUNTS, *ERRORS_3D, 'AMOTP', *COUNTS_3D)
 
 
 @dataclass

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from centertrack_ros.model_spec import ModelSpec
 from training.checkpoint import Checkpoint
 from training.classes import COCO_JOINTS
 from training.config import StartConfig
 from training.models import build_network, movenet_multipose
-from training.models.exported_weights import read_exported_weights
+from training.models.exported_weights import read_exported_model
 from training.models.mb3_centernet import load_mb3_centernet
 from training.models.mobilenetv3 import grow_tracker
 from training.models.movenet import grow_pose_tracker
@@ -79,7 +79,7 @@ def start_network(start: StartConfig, spec: ModelSpec) -> Start:
 def _own_model(kind: str, path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
     """A model of this project: what it is, and its weights."""
     if kind == 'exported':
-        return ModelSpec.load(path), read_exported_weights(path)
+        return read_exported_model(path)
     checkpoint = Checkpoint.load(path)
     return checkpoint.spec, checkpoint.weights
 
@@ -148,8 +148,7 @@ def _grown_detector(folder: Path, spec: ModelSpec) -> Start:
         with torch.no_grad():
             for parameter in network.heads['ltrb'].pointwise.parameters():
                 parameter[:2].neg_()
-    names = {name for name, _ in network.named_parameters()}
-    return Start(network, frozenset(names - detector.state_dict().keys()))
+    return _started(network, detector)
 
 
 def _grown_pose_network(folder: Path, spec: ModelSpec) -> Start:
@@ -173,8 +172,13 @@ def _grown_pose_network(folder: Path, spec: ModelSpec) -> Start:
         previous_image=spec.previous_image,
         prior_heatmap=spec.prior_heatmap,
     )
+    return _started(network, pose)
+
+
+def _started(network: CenterTrackNetwork, known: nn.Module) -> Start:
+    """A network that begins as `known`, which is a part of it."""
     names = {name for name, _ in network.named_parameters()}
-    return Start(network, frozenset(names - pose.state_dict().keys()))
+    return Start(network, frozenset(names - known.state_dict().keys()))
 
 
 def _centre_boxes(network: CenterTrackNetwork) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.engines import REFERENCE, Combination, combinations, main
-from benchmarks.pipeline import DEFAULT_VIDEO
+from benchmarks.speed.arguments import DEFAULT_VIDEO
 from benchmarks.speed.figures import network_figures, speed_figures, text_table
 from benchmarks.speed.frames import read_turn, write_turn
 from benchmarks.speed.tracking_worker import TrackingWorker

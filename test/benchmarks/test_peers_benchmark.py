@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.peers import OURS, compared, main, peer_threads
-from benchmarks.pipeline import DEFAULT_VIDEO
+from benchmarks.speed.arguments import DEFAULT_VIDEO
 from benchmarks.speed.peer_environment import make_environment
 from benchmarks.speed.protocol import Worker, WorkerError
 from benchmarks.speed.turns import IMAGES_PER_TURN, Outcome, Samples, take_turns

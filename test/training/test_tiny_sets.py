@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
+from perfect_outputs import Oracle, exact_maps
 
 from centertrack_ros.camera_geometry import box_corners, project_points
 from centertrack_ros.datatypes import Candidates
@@ -29,7 +29,7 @@ from training.evaluation.runner import run_tracking
 from training.evaluation.sets import EvaluationSet
 from training.heads import head_channels
 from training.models.decode import candidate_rows
-from training.targets import TargetSettings, targets_to_detections
+from training.targets import TargetSettings
 
 FRAMES = 12
 HEADS = {
@@ -197,48 +197,6 @@ def test_boxes_in_space_are_seen_where_they_are(tiny):
             assert 0 <= row['truncated'] < 0.3
     alphas = np.array([row['alpha'] for row in content['annotations']])
     assert np.ptp(alphas) > 2
-
-
-class Oracle:
-    """An engine that answers with what the labels say, frame after frame."""
-
-    name, device = 'labels', 'none'
-
-    def __init__(self, candidates):
-        self._candidates = iter(candidates)
-
-    def run(self, image, previous_image, prior_heatmap):
-        return next(self._candidates)
-
-    def close(self):
-        pass
-
-
-def exact_maps(sample, heads):
-    """What a network says that has learnt one sample by heart: maps (1, C, h, w), raw."""
-    values = targets_to_detections(sample) | {'reg': None, 'wh': None}
-    rows = np.flatnonzero(sample['mask'])
-    indices = sample['indices'][rows]
-    shape = sample['hm'].shape[1:]
-    maps = {
-        name: np.zeros((count, shape[0] * shape[1]), np.float32) for name, count in heads.items()
-    }
-    for name in ('hm', 'hm_hp'):
-        if name in maps:
-            maps[name] -= 20
-    maps['hm'][sample['classes'][rows], indices] = 9
-    for name in ('reg', 'wh', 'tracking', 'hps', 'dim', 'amodel_offset'):
-        if name in maps:
-            maps[name][:, indices] = sample[name][rows].T
-    if 'dep' in maps:
-        maps['dep'][:, indices] = -np.log(sample['dep'][rows].T)
-        maps['rot'][:, indices] = values['rot'].T
-    if 'hm_hp' in maps:
-        joints = np.flatnonzero(sample['joint_mask'])
-        cells = sample['joint_indices'][joints]
-        maps['hm_hp'][sample['joint_classes'][joints], cells] = 9
-        maps['hp_offset'][:, cells] = sample['hp_offset'][joints].T
-    return {name: torch.from_numpy(map.reshape(1, -1, *shape)) for name, map in maps.items()}
 
 
 def spec_of(kind, input_size, heads):

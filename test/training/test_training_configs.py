@@ -30,7 +30,8 @@ CONFIGS = sorted(FOLDER.glob('*.yaml'))
 EXPERIMENTS = [
     path
     for path in CONFIGS
-    if not path.stem.startswith('tiny_') and path.stem not in ('mobilenetv3_coco', 'movenet_pose')
+    if not path.stem.startswith('tiny_')
+    and path.stem not in ('mobilenetv3_coco', 'movenet_pose', 'demo_3d')
 ]
 # Of CenterTrack's and CenterNet's experiments folders; exdet's networks are not here.
 ORIGINALS = {

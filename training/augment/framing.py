@@ -8,6 +8,7 @@ import numpy as np
 
 from centertrack_ros.affine import affine_matrix
 from centertrack_ros.model_spec import ResizeRule
+from centertrack_ros.preprocessing import letterbox_transform
 from training.augment.settings import AugmentSettings
 from training.data.labels import Reals
 from training.data.scene import compose
@@ -56,31 +57,39 @@ def letterbox_framing(
     image_size: Size,
     size: Size,
     settings: AugmentSettings,
-    reference: float,
+    resize: ResizeRule,
     generator: np.random.Generator,
     *,
     moving: bool,
 ) -> PairFraming:
     """Any size, anywhere; `moving` frames get a motion between them.
 
+    Pictures of the size that they have at run time lie exactly where they lie then.
+
     Args:
         image_size: (height, width) of the frames.
         size: (height, width) of the input.
         settings: how much.
-        reference: see `runtime_scale`.
+        resize: how the tracker does it, see `runtime_scale`.
         generator: source of randomness.
         moving: whether to simulate a motion.
     """
     height, width = image_size
+    reference = runtime_scale(image_size, size, resize)
     zoom = np.exp(
         generator.uniform(np.log(settings.smallest_scale), np.log(settings.largest_scale))
     )
     filled = max(size[1] / width, size[0] / height, reference)
     scale = zoom * reference * (filled / reference) ** generator.uniform(0, settings.fill)
-    # 0.5 centres, as the letterbox at run time does.
-    where = np.array([0.5, 0.5]) if scale == reference else generator.uniform(0, 1, 2)
-    left, top = where * [size[1] - scale * width, size[0] - scale * height]
-    matrix = np.array([[scale, 0.0, left], [0.0, scale, top]])
+    if scale == reference and resize == 'letterbox':
+        placed = letterbox_transform(image_size, size)
+        matrix = np.array(
+            [[placed.scale_x, 0.0, placed.offset_x], [0.0, placed.scale_y, placed.offset_y]]
+        )
+    else:
+        where = np.array([0.5, 0.5]) if scale == reference else generator.uniform(0, 1, 2)
+        left, top = where * [size[1] - scale * width, size[0] - scale * height]
+        matrix = np.array([[scale, 0.0, left], [0.0, scale, top]])
     angle = _roll(settings, generator)
     if angle != 0:
         matrix = compose(_about_middle(size, 1.0, angle, np.zeros(2)), matrix)

@@ -52,7 +52,7 @@ def augment_pair(
             )
     else:
         reference = runtime_scale(current.image.shape[:2], input_size, resize)
-        framing = _framing(pair, settings, input_size, reference, generator)
+        framing = _framing(pair, settings, input_size, resize, generator)
         current = warp_frame(current, framing.current, input_size, pixel_middle=pixel_middle)
         nearer = current.labels.zoomed(framing.scale / reference)
         current = replace(current, labels=nearer)
@@ -77,7 +77,7 @@ def _framing(
     pair: FramePair,
     settings: AugmentSettings,
     size: tuple[int, int],
-    reference: float,
+    resize: ResizeRule,
     generator: np.random.Generator,
 ) -> PairFraming:
     image_size = pair.current.image.shape[:2]
@@ -86,7 +86,7 @@ def _framing(
             image_size, size, settings, generator, same_frame=pair.simulate_motion
         )
     return letterbox_framing(
-        image_size, size, settings, reference, generator, moving=pair.simulate_motion
+        image_size, size, settings, resize, generator, moving=pair.simulate_motion
     )
 
 

@@ -233,6 +233,12 @@ CATALOGUE: dict[str, DataSource] = {
 SYNTHETIC = {
     f'tiny-{kind}': f'python -m training.data.tiny {kind} --output data/tiny_{kind}'
     for kind in ('video', 'pose', 'boxes3d')
+} | {
+    f'world-{part}': f'python -m training.data.world data/world/{part} {options}'
+    for part, options in (
+        ('train', '--seed 1 --sequences 160 --frames 18'),
+        ('validation', '--seed 2 --sequences 4 --frames 30'),
+    )
 }
 
 

@@ -9,13 +9,13 @@ its own (CenterTrack, `generic_dataset.py`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from training.convert.files import read_json
 from training.data.coco_entries import (
     corner_box,
     identifier,
@@ -93,12 +93,7 @@ def load_coco(annotation_path: Path) -> Any:
         FileNotFoundError: there is no such file.
         ValueError: it is not JSON.
     """
-    if not annotation_path.is_file():
-        raise FileNotFoundError(f'annotation file {annotation_path} does not exist')
-    try:
-        return json.loads(annotation_path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{annotation_path} is not JSON: {error}') from error
+    return read_json(annotation_path, 'an annotation file')
 
 
 def parse_coco(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from centertrack_ros.datatypes import Image
+from centertrack_ros.datatypes import Image, IntArray
 from training.data.labels import Reals, opencv_matrix, warp_boxes
 
 
@@ -92,6 +92,16 @@ class Canvas:
         painted = np.array(self._painted, np.float32)
         shares: Reals = counts[: len(painted)] / np.maximum(painted, 1)
         return np.where(painted > 0, shares, 0.0).astype(np.float32)
+
+    def owners_at(self, points: Reals) -> IntArray:
+        """Number (N,) of what is seen at points (N, 2) of the picture, 0 for the background.
+
+        Outside of the picture it is what is seen at its nearest pixel.
+        """
+        height, width = self._owners.shape
+        columns = np.clip(np.floor(points[:, 0]), 0, width - 1).astype(np.int64)
+        rows = np.clip(np.floor(points[:, 1]), 0, height - 1).astype(np.int64)
+        return self._owners[rows, columns].astype(np.int64)
 
     def uncovered(self, boxes: Reals) -> Reals:
         """Share (N,) of the pixels inside boxes (N, 4) xyxy that still show the background."""

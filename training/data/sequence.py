@@ -16,7 +16,7 @@ from training.data.labels import FrameLabels, LabelledFrame, Reals, opencv_matri
 from training.data.scene import CameraMotion, Ground, Walk, compose
 
 UNLABELLED = -1
-_EXPOSURE_SECONDS = 0.012
+EXPOSURE_SECONDS = 0.012
 _SMALLEST_HEIGHT_PX = 4.0
 
 
@@ -63,7 +63,7 @@ class Light:
 
 
 @dataclass(frozen=True)
-class _Placed:
+class Placed:
     """An actor at one time: picture, its map to frame pixels, box in the frame, blur in pixels."""
 
     actor: Actor
@@ -72,6 +72,30 @@ class _Placed:
     matrix: Reals
     box: Reals
     blur: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A frame before the camera took it.
+
+    Attributes:
+        canvas: with everything painted on it.
+        placed: the things on it, far ones first.
+        numbers: theirs on the canvas.
+        photo_matrix: map (2, 3) from the background's pixels to those of the frame.
+    """
+
+    canvas: Canvas
+    placed: Sequence[Placed]
+    numbers: Sequence[int]
+    photo_matrix: Reals
+
+    @property
+    def labelled_rows(self) -> list[int]:
+        """Of `placed`, those that are objects."""
+        return [
+            row for row, thing in enumerate(self.placed) if thing.actor.class_index != UNLABELLED
+        ]
 
 
 class SyntheticSequence:
@@ -123,6 +147,10 @@ class SyntheticSequence:
         Boxes are those of whole things, and may reach over the edges; things that are outside
         of the frame are not among them.
         """
+        painted = self._paint(time)
+        return LabelledFrame(self._developed(painted, time), self._labels(painted))
+
+    def _paint(self, time: float) -> Painted:
         view = self._camera.matrix(time)
         photo_matrix = compose(view, self._background.matrix)
         canvas = Canvas(
@@ -142,11 +170,14 @@ class SyntheticSequence:
             canvas.paste(thing.sprite, thing.matrix, thing.actor.gains, thing.blur)
             for thing in placed
         ]
-        labels = self._labels(canvas, placed, numbers, photo_matrix)
-        image = motion_blur(canvas.image, self._camera.speed(time) * _EXPOSURE_SECONDS)
-        return LabelledFrame(self._lit(image, time), labels)
+        return Painted(canvas, placed, numbers, photo_matrix)
 
-    def _placed(self, time: float, view: Reals) -> list[_Placed]:
+    def _developed(self, painted: Painted, time: float) -> Image:
+        """The image as the camera takes it."""
+        blurred = motion_blur(painted.canvas.image, self._camera.speed(time) * EXPOSURE_SECONDS)
+        return self._lit(blurred, time)
+
+    def _placed(self, time: float, view: Reals) -> list[Placed]:
         """The actors in the frame, far ones first."""
         placed = []
         for actor in self._actors:
@@ -162,7 +193,7 @@ class SyntheticSequence:
                 placed.append(thing)
         return sorted(placed, key=lambda thing: -thing.distance)
 
-    def _place(self, actor: Actor, position: Reals, time: float, view: Reals) -> _Placed:
+    def _place(self, actor: Actor, position: Reals, time: float, view: Reals) -> Placed:
         x, y, scale = self._ground.feet_px(position)
         velocity = actor.walk.velocity(time)
         swing = np.sin(2 * np.pi * actor.pace * time + actor.track_id) if velocity.any() else 0.0
@@ -173,8 +204,8 @@ class SyntheticSequence:
         left = x + wide / 2 if actor.mirrored else x - wide / 2
         matrix = np.array([[stretch, 0.0, left], [0.0, high / sprite.shape[0], y - high]])
         corners = np.array([[x - wide / 2, y - high, x + wide / 2, y]])
-        smear = abs(float(velocity[0])) * scale * _EXPOSURE_SECONDS
-        return _Placed(
+        smear = abs(float(velocity[0])) * scale * EXPOSURE_SECONDS
+        return Placed(
             actor=actor,
             distance=float(position[1]),
             sprite=sprite,
@@ -183,7 +214,7 @@ class SyntheticSequence:
             blur=(2 * int(smear / 2) + 1, 1),
         )
 
-    def _shadow_matrix(self, thing: _Placed) -> Reals:
+    def _shadow_matrix(self, thing: Placed) -> Reals:
         """Map of the picture of a thing to its shadow: the feet stay, the head falls down."""
         height = thing.sprite.shape[0]
         feet = thing.matrix @ [0.0, height, 1.0]
@@ -192,17 +223,12 @@ class SyntheticSequence:
         offset = feet - column * height
         return np.stack([thing.matrix[:, 0], column, offset], axis=1)
 
-    def _labels(
-        self,
-        canvas: Canvas,
-        placed: Sequence[_Placed],
-        numbers: Sequence[int],
-        photo_matrix: Reals,
-    ) -> FrameLabels:
-        shown = canvas.visibilities()[list(numbers)]
-        rows = [row for row, thing in enumerate(placed) if thing.actor.class_index != UNLABELLED]
-        things = [placed[row] for row in rows]
-        photo = self._background.frame.labels.warped(photo_matrix)
+    def _labels(self, painted: Painted) -> FrameLabels:
+        canvas = painted.canvas
+        shown = canvas.visibilities()[list(painted.numbers)]
+        rows = painted.labelled_rows
+        things = [painted.placed[row] for row in rows]
+        photo = self._background.frame.labels.warped(painted.photo_matrix)
         first_id = 1 + max((actor.track_id for actor in self._actors), default=0)
         boxes = np.array([thing.box for thing in things], np.float32).reshape(-1, 4)
         # New numbers for things of the photo: theirs may be those of actors.

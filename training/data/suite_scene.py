@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -18,6 +21,9 @@ from training.data.synthetic import sample_gains
 
 _PERSON_METRES = CLASS_HEIGHTS_AND_SPEEDS['person'][0]
 _FOCAL_SHARE = 1.1
+
+# Walks, brightness of the background and randomness -> people with numbers from 1.
+Casting: TypeAlias = Callable[[Sequence[Walk], float, np.random.Generator], list[Actor]]
 
 
 @dataclass(frozen=True)
@@ -111,9 +117,21 @@ class SceneSettings:
 
 
 def build_scene(
-    settings: SceneSettings, material: HeldOutMaterial, generator: np.random.Generator
+    settings: SceneSettings,
+    material: HeldOutMaterial,
+    generator: np.random.Generator,
+    casting: Casting | None = None,
+    kind: type[SyntheticSequence] = SyntheticSequence,
 ) -> SyntheticSequence:
-    """The scene that the settings describe."""
+    """The scene that the settings describe.
+
+    Args:
+        settings: see there.
+        material: photos, and people unless `casting` brings others.
+        generator: randomness.
+        casting: makes the people from their walks and the brightness of the background.
+        kind: what shows them.
+    """
     size = (settings.height, settings.width)
     view = settings.view
     ground = Ground.through(
@@ -126,14 +144,11 @@ def build_scene(
     stage = Stage(ground, settings.width, settings.duration, settings.overscan)
     brightness = float(background.frame.image.mean())
     walks = [walk for part in settings.cast for walk in part.walks(stage, generator)]
-    people = _distinct_people(material.library, len(walks), generator)
-    actors = [
-        _person(number, cutout, walk, material.person_class, brightness, generator)
-        for number, (cutout, walk) in enumerate(zip(people, walks, strict=True), start=1)
-    ]
+    cast = casting or partial(_cast_cutouts, material)
+    actors = cast(walks, brightness, generator)
     for wall in settings.walls:
         actors.append(_wall(wall, stage, len(actors) + 1, material))
-    return SyntheticSequence(
+    return kind(
         background=background,
         ground=ground,
         camera=_camera_motion(settings, generator),
@@ -147,6 +162,19 @@ def build_scene(
         duration=settings.duration,
         frame_rate=settings.frame_rate,
     )
+
+
+def _cast_cutouts(
+    material: HeldOutMaterial,
+    walks: Sequence[Walk],
+    brightness: float,
+    generator: np.random.Generator,
+) -> list[Actor]:
+    people = _distinct_people(material.library, len(walks), generator)
+    return [
+        _person(number, cutout, walk, material.person_class, brightness, generator)
+        for number, (cutout, walk) in enumerate(zip(people, walks, strict=True), start=1)
+    ]
 
 
 def _background(

@@ -79,7 +79,7 @@ def boxes3d_scores(evaluation_set: EvaluationSet, results: Sequence[FrameResult]
     errors, total = [], 0
     measured = evaluation_set.class_indices
     for record, result in zip(evaluation_set.records, results, strict=True):
-        known = _known(record.labels) & np.isin(record.labels.classes, measured)
+        known = known_boxes(record.labels) & np.isin(record.labels.classes, measured)
         if not known.any():
             continue
         total += int(known.sum())
@@ -102,7 +102,7 @@ def boxes3d_scores(evaluation_set: EvaluationSet, results: Sequence[FrameResult]
 
 def has_boxes3d(evaluation_set: EvaluationSet) -> bool:
     """Whether an object of the set has a box in space."""
-    return any(_known(record.labels).any() for record in evaluation_set.records)
+    return any(known_boxes(record.labels).any() for record in evaluation_set.records)
 
 
 def pair_boxes(detections: Detections, boxes: FloatArray, classes: IntArray) -> IntArray:
@@ -124,7 +124,7 @@ def pair_boxes(detections: Detections, boxes: FloatArray, classes: IntArray) -> 
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def _known(labels: FrameLabels) -> BoolArray:
+def known_boxes(labels: FrameLabels) -> BoolArray:
     """(N,) which objects have a box in space."""
     fields = (labels.depth, labels.dimensions, labels.alpha, labels.amodal_centers)
     known = np.ones(len(labels), np.bool_)
@@ -148,12 +148,12 @@ def _frame_errors(record: FrameRecord, seen: Detections, known: BoolArray) -> Pa
     if not len(pairs):
         return None
     truth = record.labels.select(pairs[:, 1])
-    expected = lift_detections(_as_detections(truth), record.camera_matrix)
+    expected = lift_detections(as_detections(truth), record.camera_matrix)
     received = lift_detections(seen[pairs[:, 0]], record.camera_matrix)
     return _errors(expected, received, truth)
 
 
-def _as_detections(labels: FrameLabels) -> Detections:
+def as_detections(labels: FrameLabels) -> Detections:
     """The objects as an infallible detector would see them."""
     count = len(labels)
     return Detections(

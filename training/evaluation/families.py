@@ -9,11 +9,17 @@ from functools import partial
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.replay.metrics import COUNTS
 from training.evaluation.boxes3d import METRICS_3D, boxes3d_scores, has_boxes3d
+from training.evaluation.boxes3d_tracking import METRICS_TRACKED_3D, boxes3d_tracking_scores
 from training.evaluation.detection import (
     detection_scores,
     has_joints,
     has_shapes,
     metric_names,
+)
+from training.evaluation.pose_tracking import (
+    JOINT_METRICS,
+    has_joint_tracks,
+    pose_tracking_scores,
 )
 from training.evaluation.runner import FrameResult
 from training.evaluation.scores import Scores, merged_scores
@@ -73,11 +79,29 @@ FAMILIES: dict[str, Family] = {
         # Not of tracks, but of what the tracker was given.
         needs_tracks=True,
     ),
+    'boxes3d_tracking': Family(
+        boxes3d_tracking_scores,
+        METRICS_TRACKED_3D,
+        lambda evaluation_set, spec: (
+            spec.heads.keys() >= {*_HEADS_3D, 'tracking'}
+            and has_boxes3d(evaluation_set)
+            and evaluation_set.has_tracks
+        ),
+        'a tracker with depth, dimensions and rotation, and videos of boxes in space',
+        needs_tracks=True,
+    ),
     'tracking': Family(
         tracking_scores,
         ('HOTA', 'DetA', 'AssA', 'MOTA', 'IDF1', *COUNTS),
         lambda evaluation_set, _: evaluation_set.has_tracks,
         'videos of more than one image (video_id and frame_id) with an object',
+        needs_tracks=True,
+    ),
+    'pose_tracking': Family(
+        pose_tracking_scores,
+        JOINT_METRICS,
+        lambda evaluation_set, spec: 'hps' in spec.heads and has_joint_tracks(evaluation_set),
+        'a pose model, and videos of more than one image with joints that are visible',
         needs_tracks=True,
     ),
 }

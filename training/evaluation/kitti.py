@@ -10,6 +10,7 @@ CenterTrack cuts the columns of the box in space to whole numbers; here they sta
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from trackeval.datasets import Kitti2DBox
 from trackeval.utils import TrackEvalException
 
 from centertrack_ros.datatypes import Detections, FloatArray
+from centertrack_ros.files import write_atomically
 from centertrack_ros.lifting import Boxes3D, lift_detections
 from centertrack_ros.replay.metrics import SequenceData, score_sequences
 from training.convert.files import (
@@ -28,11 +30,10 @@ from training.convert.files import (
     parse_numbers,
     parse_whole,
     read_lines,
-    write_atomically,
 )
 from training.evaluation.runner import FrameResult
 from training.evaluation.scores import Scores
-from training.evaluation.sequences import benchmark_videos, image_numbers
+from training.evaluation.sequences import benchmark_classes, benchmark_videos, image_numbers
 from training.evaluation.sets import EvaluationSet, EvaluationVideo
 
 # Classes of ours -> those of the benchmark.
@@ -189,7 +190,7 @@ def _lines(
     space = _boxes3d(seen, matrix)
     for row, index in enumerate(tracks.detection_indices.tolist()):
         known = index >= 0
-        alpha = seen.alpha[index] if known and seen.alpha is not None else -10.0
+        alpha: Any = seen.alpha[index] if known and seen.alpha is not None else -10.0
         sizes: Any = (-1.0,) * 3
         if known and seen.dimensions is not None:
             # As in CenterTrack: what an untrained network says is no size.
@@ -198,10 +199,17 @@ def _lines(
         yaw: Any = -10.0
         if known and space is not None:
             place, yaw = space.locations[index], space.yaws[index]
+            alpha = _observation_angle(yaw, place)
         values = [alpha, *tracks.boxes[row], *sizes, *place, yaw, tracks.scores[row]]
         columns = ' '.join(f'{value:.6f}' for value in values)
         kind = names[int(tracks.classes[row])]
         yield f'{number} {tracks.ids[row]} {kind} -1 -1 {columns}\n'
+
+
+def _observation_angle(yaw: float, place: FloatArray) -> float:
+    """`alpha` as the benchmark defines it: by the location, so seen from the reference camera."""
+    angle = float(yaw) - math.atan2(place[0], place[2])
+    return (angle + math.pi) % math.tau - math.pi
 
 
 def _boxes3d(seen: Detections, matrix: FloatArray | None) -> Boxes3D | None:
@@ -213,11 +221,5 @@ def _boxes3d(seen: Detections, matrix: FloatArray | None) -> Boxes3D | None:
 
 def _class_names(evaluation_set: EvaluationSet) -> dict[int, str]:
     """Class -> the benchmark's name of those that are measured."""
-    names = {index: evaluation_set.class_names[index] for index in evaluation_set.class_indices}
-    unknown = sorted(set(names.values()) - set(KITTI_NAMES))
-    if unknown:
-        raise ValueError(
-            f'{evaluation_set.name}: expected some of the classes {sorted(KITTI_NAMES)}, which '
-            f'KITTI knows, received {unknown} too'
-        )
+    names = benchmark_classes(evaluation_set, KITTI_NAMES, 'KITTI')
     return {index: KITTI_NAMES[name] for index, name in names.items()}

@@ -15,6 +15,7 @@ import numpy as np
 from trackeval.datasets import MotChallenge2DBox
 from trackeval.utils import TrackEvalException
 
+from centertrack_ros.files import write_atomically
 from centertrack_ros.replay.metrics import SequenceData, score_sequences
 from centertrack_ros.replay.mot_files import (
     MIN_COLUMNS,
@@ -28,7 +29,6 @@ from training.convert.files import (
     parse_numbers,
     parse_whole,
     read_lines,
-    write_atomically,
 )
 from training.evaluation.runner import FrameResult
 from training.evaluation.scores import Scores

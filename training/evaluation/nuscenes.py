@@ -23,24 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from centertrack_ros.attributes import ATTRIBUTES, ATTRIBUTES_OF
 from centertrack_ros.datatypes import Detections
+from centertrack_ros.files import write_atomically
 from centertrack_ros.lifting import Boxes3D, lift_detections
-from training.convert.files import write_atomically
-from training.convert.nuscenes_tables import ATTRIBUTES
 from training.evaluation.runner import FrameResult
+from training.evaluation.sequences import benchmark_classes
 from training.evaluation.sets import EvaluationSet
 
 MOST_BOXES = 500
 # Metres.
 LEAST_SIZE = 0.01
 UNTRACKED_CLASSES = ('construction_vehicle', 'traffic_cone', 'barrier')
-_CYCLES, _PEDESTRIANS, _VEHICLES = slice(0, 2), slice(2, 5), slice(5, 8)
-# Class -> channels of `ATTRIBUTES` that it can have; cones and barriers have none.
-ATTRIBUTES_OF: Mapping[str, slice] = {
-    'car': _VEHICLES, 'truck': _VEHICLES, 'bus': _VEHICLES, 'trailer': _VEHICLES,
-    'construction_vehicle': _VEHICLES, 'pedestrian': _PEDESTRIANS, 'motorcycle': _CYCLES,
-    'bicycle': _CYCLES, 'traffic_cone': slice(0, 0), 'barrier': slice(0, 0),
-}  # fmt: skip
 _META = {
     'use_camera': True, 'use_lidar': False, 'use_radar': False, 'use_map': False,
     'use_external': False,
@@ -66,7 +60,7 @@ def nuscenes_detection_results(
     Raises:
         ValueError: an image or the model lacks one of these, or a class is none of nuScenes.
     """
-    names = _class_names(evaluation_set)
+    names = benchmark_classes(evaluation_set, ATTRIBUTES_OF, 'nuScenes')
     samples: dict[str, list[Content]] = {}
     for row, result in enumerate(results):
         camera = _Camera(evaluation_set, row)
@@ -95,7 +89,7 @@ def nuscenes_tracking_results(
     the camera's `sensor_id`, a dash and the track. Arguments, returns and errors as those of
     `nuscenes_detection_results`.
     """
-    names = _class_names(evaluation_set)
+    names = benchmark_classes(evaluation_set, ATTRIBUTES_OF, 'nuScenes')
     tracked = [index for index, name in names.items() if name not in UNTRACKED_CLASSES]
     samples: dict[str, list[Content]] = {}
     for row, result in enumerate(results):
@@ -208,15 +202,3 @@ def _content(samples: Mapping[str, list[Content]], score: str) -> Content:
         for token, boxes in samples.items()
     }
     return {'meta': dict(_META), 'results': best}
-
-
-def _class_names(evaluation_set: EvaluationSet) -> dict[int, str]:
-    """Class -> name of those that are measured."""
-    names = {index: evaluation_set.class_names[index] for index in evaluation_set.class_indices}
-    unknown = sorted(set(names.values()) - set(ATTRIBUTES_OF))
-    if unknown:
-        raise ValueError(
-            f'{evaluation_set.name}: expected some of the classes {sorted(ATTRIBUTES_OF)}, which '
-            f'nuScenes knows, received {unknown} too'
-        )
-    return names

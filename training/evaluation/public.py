@@ -12,7 +12,6 @@ Method `centertrack` alone has such a rule; `robust` has none.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from centertrack_ros.datatypes import Detections, FloatArray, Tracks
 from centertrack_ros.pipeline import TrackingPipeline
 from centertrack_ros.replay.mot_files import MIN_COLUMNS
 from centertrack_ros.tracker import CenterTrackTracker, Tracker, TrackerParameters
-from training.convert.files import located, parse_numbers, parse_whole, read_lines
+from training.convert.files import located, parse_numbers, parse_whole, read_json, read_lines
 from training.data.labels import box_centers
 from training.evaluation.mot import person_class
 from training.evaluation.sequences import benchmark_videos, image_numbers
@@ -167,10 +166,7 @@ def _rows_of_folder(folder: Path, evaluation_set: EvaluationSet) -> _Rows:
 
 
 def _rows_of_json(path: Path, evaluation_set: EvaluationSet) -> _Rows:
-    try:
-        entries = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{path} is not JSON: {error}') from error
+    entries = read_json(path, 'COCO results')
     if not isinstance(entries, list):
         raise ValueError(f'{path}: expected a list of COCO results at the top level')
     places = {record.image_id: row for row, record in enumerate(evaluation_set.records)}

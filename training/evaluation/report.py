@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from centertrack_ros.files import write_atomically
 from centertrack_ros.replay.metrics import COUNTS, PERCENTAGES
-from training.convert.files import write_atomically
+from training.evaluation.pose_tracking import JOINT_PERCENTAGES
 from training.evaluation.scores import Scores
 
 JSON_FILE = 'metrics.json'
@@ -26,7 +27,7 @@ _MOST_COLUMNS = 5
 def unit_of(metric: str) -> str:
     """Unit of a metric by its name; shares are from 0 to 1."""
     kind = metric.rpartition('_')[2]
-    if kind in PERCENTAGES:
+    if kind in PERCENTAGES or metric in JOINT_PERCENTAGES:
         return 'percent'
     if kind in COUNTS:
         return 'count'

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from training.convert.files import write_atomically
+from centertrack_ros.files import write_atomically
 from training.evaluation.kitti import write_kitti
 from training.evaluation.mot import write_mot
 from training.evaluation.nuscenes import (

@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from centertrack_ros.datatypes import BoolArray, Detections, IntArray, Tracks
+from centertrack_ros.datatypes import (
+    BoolArray,
+    Detections,
+    FloatArray,
+    IntArray,
+    TrackedBoxes3D,
+    TrackedJoints,
+    Tracks,
+)
 from centertrack_ros.decoding import decode
+from centertrack_ros.lifting import depth_scale
 from centertrack_ros.masks import masks_to_image
 from centertrack_ros.model_spec import ModelSpec
 from centertrack_ros.pipeline import StepResult, TrackingPipeline
@@ -36,6 +45,8 @@ class FrameResult:
         mask_codes: one mask per detection, of the image; None for models without masks.
         seconds: spent in the pipeline.
         reset_reason: why the tracker started anew before this image, '' if it did not.
+        joints: of `tracks`, row for row; None for models without joints.
+        boxes_3d: of `tracks`, row for row; None for models without 3D, and without a camera.
     """
 
     tracks: Tracks
@@ -44,6 +55,8 @@ class FrameResult:
     mask_codes: tuple[MaskCode, ...] | None = None
     seconds: float = 0.0
     reset_reason: str = ''
+    joints: TrackedJoints | None = None
+    boxes_3d: TrackedBoxes3D | None = None
 
 
 def run_tracking(
@@ -74,7 +87,9 @@ def run_tracking(
         pipeline.reset()
         id_offset = last_id = 0
         for row, stamp in zip(video.rows, video.stamps, strict=True):
-            image = read_record_image(evaluation_set.records[row])
+            record = evaluation_set.records[row]
+            image = read_record_image(record)
+            pipeline.camera_matrix = record.camera_matrix
             before_image(row, row == video.rows[0])
             start = time.perf_counter()
             step = pipeline.step(image, stamp)
@@ -90,9 +105,15 @@ def run_tracking(
 
 
 def all_detections(
-    step: StepResult, spec: ModelSpec, class_indices: IntArray | None = None
+    step: StepResult,
+    spec: ModelSpec,
+    class_indices: IntArray | None = None,
+    camera_matrix: FloatArray | None = None,
 ) -> tuple[Detections, tuple[MaskCode, ...] | None]:
-    """All candidates of a step in image pixels, and their masks."""
+    """All candidates of a step in image pixels, and their masks.
+
+    Depths are those of the camera with `camera_matrix` (3, 4), where it is known.
+    """
     detections = decode(
         step.candidates,
         step.transform,
@@ -101,6 +122,7 @@ def all_detections(
         class_indices=class_indices,
         amodal_reference=spec.decode.amodal_reference,
         duplicate_overlap=spec.decode.duplicate_overlap,
+        depth_scale=depth_scale(spec.trained_focal_length, camera_matrix, step.transform),
     )
     codes = None
     if detections.masks is not None:
@@ -122,8 +144,11 @@ def mask_code(mask: BoolArray) -> MaskCode:
 def _frame_result(
     step: StepResult, pipeline: TrackingPipeline, seconds: float, id_offset: int
 ) -> FrameResult:
-    detections, codes = all_detections(step, pipeline.spec, pipeline.class_indices)
-    tracks = step.tracks[step.tracks.reported]
+    detections, codes = all_detections(
+        step, pipeline.spec, pipeline.class_indices, pipeline.camera_matrix
+    )
+    reported = step.tracks.reported
+    tracks = step.tracks[reported]
     return FrameResult(
         tracks=replace(tracks, ids=tracks.ids + id_offset),
         seen=replace(step.detections, masks=None),
@@ -131,4 +156,6 @@ def _frame_result(
         mask_codes=codes,
         seconds=seconds,
         reset_reason=step.reset_reason,
+        joints=None if step.joints is None else step.joints[reported],
+        boxes_3d=None if step.boxes_3d is None else step.boxes_3d[reported],
     )

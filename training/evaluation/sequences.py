@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from training.evaluation.sets import EvaluationSet, EvaluationVideo
@@ -56,3 +57,20 @@ def image_numbers(
             return numbers
     start = min(1, *(record.frame for record in records))
     return tuple(record.frame - start + first for record in records)
+
+
+def benchmark_classes(
+    evaluation_set: EvaluationSet, known: Collection[str], benchmark: str
+) -> dict[int, str]:
+    """Class -> name of those that are measured.
+
+    Raises:
+        ValueError: a class that the benchmark does not have; the text has `benchmark`.
+    """
+    names = {index: evaluation_set.class_names[index] for index in evaluation_set.class_indices}
+    if unknown := sorted(set(names.values()) - set(known)):
+        raise ValueError(
+            f'{evaluation_set.name}: expected some of the classes {sorted(known)}, which '
+            f'{benchmark} knows, received {unknown} too'
+        )
+    return names

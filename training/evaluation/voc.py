@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centertrack_ros.datatypes import BoolArray, Detections
+from centertrack_ros.files import write_atomically
 from centertrack_ros.replay.metrics import overlaps
-from training.convert.files import write_atomically
 from training.data.labels import ALL_CLASSES, FrameLabels
 from training.evaluation.runner import FrameResult
 from training.evaluation.scores import Scores

@@ -29,15 +29,16 @@ from training.models.layers import (
     SqueezeExcite,
     global_mean,
     upsample_twice,
-    zero_convolution,
 )
 from training.models.motion import (
     FEATURE_CHANNELS,
     MOTION_HEADS,
     STEM_CHANNELS,
     Motion,
+    NetworkWithMotion,
+    grow,
+    split_heads,
 )
-from training.models.network import CenterTrackNetwork
 from training.models.unnormalised import LITTLE_EFFECT, initialise_unnormalised
 
 
@@ -135,7 +136,7 @@ class _FeatureGate(nn.Module):
         return x * torch.sigmoid(gate)
 
 
-class MobileNetV3CenterTrack(CenterTrackNetwork):
+class MobileNetV3CenterTrack(NetworkWithMotion):
     """Images and prior heatmap in, one map per head out, at stride 4."""
 
     stride = 4
@@ -168,14 +169,13 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
         self.upsample_16 = _Upsample(256, 96)
         self.upsample_8 = _Upsample(192, 64)
         self.gate = _FeatureGate(FEATURE_CHANNELS, 32)
+        own_heads, motion_heads = split_heads(heads, MOTION_HEADS)
         self.heads = nn.ModuleDict(
             {
                 name: SeparableConv2d(FEATURE_CHANNELS, count, 3)
-                for name, count in heads.items()
-                if name not in MOTION_HEADS
+                for name, count in own_heads.items()
             }
         )
-        motion_heads = {name: count for name, count in heads.items() if name in MOTION_HEADS}
         self.motion = (
             Motion(
                 motion_heads,
@@ -189,20 +189,10 @@ class MobileNetV3CenterTrack(CenterTrackNetwork):
         for name, head in self.heads.items():
             nn.init.constant_(head.pointwise.bias, HEADS[name].initial_bias)
 
-    def _stacks(
-        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
-    ) -> list[dict[str, Tensor]]:
-        """See `CenterTrackNetwork`; the image is in 0..255, the stem has the normalisation.
-
-        No previous image stands for the image itself, as on the first frame.
-        """
+    def _seen(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """See `NetworkWithMotion`; the image is in 0..255, the stem has the normalisation."""
         stem = functional.hardswish(self.stem(image))
-        features = self._appearance(stem)
-        maps = {name: head(features) for name, head in self.heads.items()}
-        if self.motion is not None:
-            before = image if previous_image is None else previous_image
-            maps |= self.motion(stem, features, before, prior_heatmap)
-        return [maps]
+        return stem, self._appearance(stem)
 
     def _appearance(self, x: Tensor) -> Tensor:
         """The (B, 128, H/4, W/4) map that the detector's heads read, from the stem's output."""
@@ -243,9 +233,4 @@ def grow_tracker(
     network = MobileNetV3CenterTrack(
         heads, previous_image=previous_image, prior_heatmap=prior_heatmap
     )
-    network.load_state_dict({**network.state_dict(), **detector.state_dict()})
-    if network.motion is not None:
-        if network.motion.previous_stem is not None:
-            network.motion.previous_stem.load_state_dict(detector.stem.state_dict())
-        zero_convolution(network.motion.outputs)
-    return network
+    return grow(network, detector, detector.stem.state_dict())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.layers import SameConv2d, SeparableConv2d, upsample_twice
+from training.models.layers import SameConv2d, SeparableConv2d, upsample_twice, zero_convolution
+from training.models.network import CenterTrackNetwork
 
 MOTION_HEADS = ('reg', 'tracking')
 # Channels of the default detector's stem, and of the map that its heads read.
@@ -96,3 +98,64 @@ class Motion(nn.Module):
         outputs = self.outputs(functional.relu(self.hidden(at_4)))
         maps = outputs.split(tuple(self._heads.values()), dim=1)
         return dict(zip(self._heads, maps, strict=True))
+
+
+class NetworkWithMotion(CenterTrackNetwork):
+    """A detector that stays what it is, and beside it the trunk that sees the motion.
+
+    Attributes:
+        heads: those that read the detector's map alone.
+        motion: the trunk with the other heads, None where there are none.
+    """
+
+    heads: nn.ModuleDict
+    motion: Motion | None
+
+    def _stacks(
+        self, image: Tensor, previous_image: Tensor | None, prior_heatmap: Tensor | None
+    ) -> list[dict[str, Tensor]]:
+        """See `CenterTrackNetwork`.
+
+        No previous image stands for the image itself, as on the first frame.
+        """
+        seen, features = self._seen(image)
+        maps = {name: head(features) for name, head in self.heads.items()}
+        if self.motion is not None:
+            before = image if previous_image is None else previous_image
+            maps |= self.motion(seen, features, before, prior_heatmap)
+        return [maps]
+
+    def _seen(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the image what `Motion.forward` calls `stem` and `features`."""
+        raise NotImplementedError
+
+
+Grown = TypeVar('Grown', bound=NetworkWithMotion)
+
+
+def split_heads(
+    heads: Mapping[str, int], of_motion: Collection[str]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Channels of the heads that read the detector's map alone, and of those of the trunk."""
+    own = {name: count for name, count in heads.items() if name not in of_motion}
+    return own, {name: count for name, count in heads.items() if name in of_motion}
+
+
+def grow(
+    network: Grown, known: nn.Module, eyes: Mapping[str, Tensor], *stems: SameConv2d | None
+) -> Grown:
+    """`network` as it says exactly what `known` says; the offsets begin at zero.
+
+    Args:
+        network: changed.
+        known: the same with fewer heads.
+        eyes: weights of a stem, with which the trunk first sees the previous image.
+        stems: further ones that begin with these weights.
+    """
+    network.load_state_dict({**network.state_dict(), **known.state_dict()})
+    if network.motion is not None:
+        for stem in (*stems, network.motion.previous_stem):
+            if stem is not None:
+                stem.load_state_dict(eyes)
+        zero_convolution(network.motion.outputs)
+    return network

@@ -104,7 +104,9 @@ def test_a_line_as_the_benchmark_reads_it(tmp_path):
     place = [-45 / 700, 1.5 / 2, 20 - 0.005]
     place[0] += (600 * 20 - 600 * (20 - 0.005)) / 700
     place[1] += (180 * 20 - 180 * (20 - 0.005)) / 700
-    expected = [-1.5, 10, 20, 110.5, 90, 1.5, 1.6, 3.9, *place, -1.5, 0.9]
+    # Angles as the benchmark says them: seen from the camera that the location is relative to.
+    alpha = -1.5 - np.arctan2(place[0], place[2])
+    expected = [alpha, 10, 20, 110.5, 90, 1.5, 1.6, 3.9, *place, -1.5, 0.9]
     assert [float(value) for value in columns[5:]] == pytest.approx(expected, abs=1e-4)
 
 
