@@ -77,7 +77,9 @@ def test_missing_sets_are_explained(path, workplace):
 
 def test_every_kind_has_a_bar_and_a_command():
     assert BARS.keys() == KINDS.keys()
-    assert SYNTHETIC.keys() == {f'tiny-{kind}' for kind in KINDS}
+    assert {name for name in SYNTHETIC if name.startswith('tiny-')} == {
+        f'tiny-{kind}' for kind in KINDS
+    }
 
 
 def test_wrong_words(workplace, capsys):
