@@ -8,18 +8,16 @@ import time
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import cycle
 
 import cv2
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -27,6 +25,7 @@ from vision_msgs.msg import Detection2DArray
 from centertrack_ros.datatypes import Image as Picture
 from centertrack_ros.replay.sources import NANOSECONDS
 from centertrack_ros.ros.messages import image_to_msg
+from centertrack_ros.ros.spinning import spinning_node
 
 JPEG_QUALITY = 90
 # Seconds after the last image in which its answer may come.
@@ -82,7 +81,7 @@ class Cameras:
     """Publishers of images in one namespace, and the listener to the tracks of all of them."""
 
     def __init__(
-        self, node: rclpy.node.Node, namespace: str, names: Sequence[str], *, compressed: bool
+        self, node: Node, namespace: str, names: Sequence[str], *, compressed: bool
     ) -> None:
         """Create the topics; the node is to be spun by another thread.
 
@@ -193,31 +192,13 @@ class Cameras:
             self.diagnostics[status.name] = {row.key: row.value for row in status.values}
 
 
-@contextmanager
-def open_cameras(namespace: str, names: Sequence[str], *, compressed: bool) -> Iterator[Cameras]:
+def open_cameras(
+    namespace: str, names: Sequence[str], *, compressed: bool
+) -> AbstractContextManager[Cameras]:
     """Cameras with a ROS context of their own, whose answers come in until the block ends."""
-    context = rclpy.Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node('cameras', namespace=namespace, context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    cameras = Cameras(node, namespace, names, compressed=compressed)
-    thread = threading.Thread(target=_spin, args=(executor,), name='listener', daemon=True)
-    thread.start()
-    try:
-        yield cameras
-    finally:
-        executor.shutdown()
-        thread.join(timeout=5.0)
-        node.destroy_node()
-        context.try_shutdown()
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        return
+    return spinning_node(
+        'cameras', namespace, lambda node: Cameras(node, namespace, names, compressed=compressed)
+    )
 
 
 def percentile(values: Sequence[float], rank: float) -> float | None:

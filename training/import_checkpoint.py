@@ -19,6 +19,7 @@ from torch import Tensor
 
 from centertrack_ros.files import file_digest
 from centertrack_ros.model_spec import BoxKind, JointRule, ModelSpec
+from training.arguments import picture_size
 from training.checkpoint import Checkpoint, git_commit
 from training.heads import HEADS
 from training.models import ARCHITECTURES, build_network
@@ -179,13 +180,6 @@ def _grey_levels(values: tuple[float, float, float]) -> tuple[float, float, floa
     return blue, green, red
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition('x')
-    if not (height.isdigit() and width.isdigit()):
-        raise argparse.ArgumentTypeError(f'expected HEIGHTxWIDTH, received {text!r}')
-    return int(height), int(width)
-
-
 def _option(text: str) -> tuple[str, Any]:
     name, separator, value = text.partition('=')
     if not separator:
@@ -207,7 +201,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--name', help='of the model (default: that of the output file)')
     parser.add_argument('--classes', nargs='+', metavar='NAME', help="instead of the preset's")
     parser.add_argument('--joints', nargs='+', metavar='NAME', help="instead of the preset's")
-    parser.add_argument('--input-size', type=_size, metavar='HxW', help="instead of the preset's")
+    parser.add_argument(
+        '--input-size', type=picture_size, metavar='HxW', help="instead of the preset's"
+    )
     parser.add_argument(
         '--joint-rule',
         choices=('centertrack', 'centernet'),

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import cv2
-import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray
@@ -24,6 +20,7 @@ from centertrack_ros.camera_info import Calibration
 from centertrack_ros.replay.session_log import Answer, Published, SessionLog
 from centertrack_ros.replay.sources import NANOSECONDS, Frame
 from centertrack_ros.ros.messages import image_to_msg
+from centertrack_ros.ros.spinning import spinning_node
 
 # A jump in the stamps of a recording is not waited for longer than this.
 MAX_PAUSE = 5.0
@@ -204,30 +201,16 @@ class ReplaySession:
         return f'its state is {states[-1]!r}' if states else 'nothing was heard of it'
 
 
-@contextmanager
-def open_session(namespace: str, **options: Any) -> Iterator[ReplaySession]:
+def open_session(namespace: str, **options: Any) -> AbstractContextManager[ReplaySession]:
     """A session with a ROS context of its own, spinning in a thread until the block ends.
 
     Args:
         namespace: that of the tracking node.
         options: of `ReplaySession`.
     """
-    context = rclpy.Context()
-    # Ctrl-C belongs to the command line, which cleans up; rclpy would take it away.
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node('replay', namespace=namespace, context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    session = ReplaySession(node, namespace, **options)
-    thread = threading.Thread(target=_spin, args=(executor,), name='recorder', daemon=True)
-    thread.start()
-    try:
-        yield session
-    finally:
-        executor.shutdown()
-        thread.join(timeout=5.0)
-        node.destroy_node()
-        context.try_shutdown()
+    return spinning_node(
+        'replay', namespace, lambda node: ReplaySession(node, namespace, **options)
+    )
 
 
 def camera_info_to_msg(calibration: Calibration) -> CameraInfo:
@@ -244,13 +227,6 @@ def camera_info_to_msg(calibration: Calibration) -> CameraInfo:
 def _recorder(rows: list[Answer]) -> Callable[[Any], None]:
     """What keeps the messages of a topic, with the time of their reception."""
     return lambda message: rows.append(Answer(message, time.perf_counter()))
-
-
-def _spin(executor: Any) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        return
 
 
 def _has_stages(diagnostics: Sequence[Mapping[str, str]]) -> bool:

@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from training.arguments import picture_size
 from training.data.tiny.writing import KINDS, write_tiny_set
 
 
@@ -21,7 +22,7 @@ def main() -> int:
     parser.add_argument('--output', type=Path, required=True, help='new folder')
     parser.add_argument('--frames', type=int, default=40, help='of both videos together (40)')
     parser.add_argument('--seed', type=int, default=1, help='of everything random (1)')
-    parser.add_argument('--size', type=_size, help='HxW of the pictures, multiples of 32')
+    parser.add_argument('--size', type=picture_size, help='HxW of the pictures, multiples of 32')
     arguments = parser.parse_args()
     try:
         counts = write_tiny_set(
@@ -36,13 +37,6 @@ def main() -> int:
         return 2
     print(f'{arguments.output}: {counts}')
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, separator, width = text.partition('x')
-    if not separator or not height.isdecimal() or not width.isdecimal():
-        raise argparse.ArgumentTypeError(f'expected HxW such as 96x128, received {text!r}')
-    return int(height), int(width)
 
 
 if __name__ == '__main__':

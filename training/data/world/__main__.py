@@ -1,6 +1,6 @@
 """Draws sequences with exact boxes in space.
 
-`python -m training.data.world data/world/train --seed 1 --sequences 140 --frames 30`
+`python -m training.data.world data/world/train --seed 1 --sequences 160 --frames 18`
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from centertrack_ros.replay.progress import progress_bar
+from training.arguments import picture_size
 from training.data.world.camera import FOCAL
 from training.data.world.writing import write_world
 
@@ -25,7 +26,7 @@ def main() -> int:
     parser.add_argument('--seed', type=int, default=1, help='of everything random (1)')
     parser.add_argument('--sequences', type=int, default=2, help='how many (2)')
     parser.add_argument('--frames', type=int, default=40, help='of each, ten a second (40)')
-    parser.add_argument('--size', type=_size, default=(240, 400), help='HxW (240x400)')
+    parser.add_argument('--size', type=picture_size, default=(240, 400), help='HxW (240x400)')
     parser.add_argument(
         '--focal', type=float, default=FOCAL, help=f'focal length in widths ({FOCAL})'
     )
@@ -46,13 +47,6 @@ def main() -> int:
         return 2
     print(f'{arguments.output}: {counts}')
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, separator, width = text.partition('x')
-    if not separator or not height.isdecimal() or not width.isdecimal():
-        raise argparse.ArgumentTypeError(f'expected HxW such as 240x400, received {text!r}')
-    return int(height), int(width)
 
 
 if __name__ == '__main__':
